@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "influx/line_protocol/error.h"
+#include "influx/line_protocol/point.h"
+#include "influx/line_protocol/precision.h"
+
+namespace influx::line_protocol {
+
+/// Reads line protocol a point at a time.
+///
+///     Parser parser(Precision::kNanosecond);
+///     parser.reset(datagram);
+///     for (;;) switch (parser.next()) {
+///       case Parser::Result::kPoint: use(parser.point()); break;
+///       case Parser::Result::kError: report(parser.error(), parser.line()); break;
+///       case Parser::Result::kEnd: return;
+///     }
+///
+/// The input is never modified, never read past its end, and must outlive the use of the points.
+/// A refused line costs that line: the next call goes on behind it, where docs/protocol.md says that
+/// the line ends. The work is linear in the length of the input, whatever it holds. Memory is kept
+/// from input to input; a parser that has seen inputs of a size allocates nothing for the next one.
+///
+/// A parser may be used by one thread at a time. reset() and next() may throw std::bad_alloc, and
+/// nothing else does.
+class Parser {
+ public:
+  enum class Result : std::uint8_t { kPoint, kError, kEnd };
+
+  explicit Parser(Precision precision) noexcept : precision_(precision) {}
+  Parser(const Parser&) = delete;
+  Parser& operator=(const Parser&) = delete;
+
+  /// Starts over at the beginning of `input`.
+  void reset(std::string_view input);
+
+  /// Reads up to the next point or refused line; comments and blank lines are skipped.
+  Result next();
+
+  /// The point that next() found. REQUIRES: next() returned kPoint.
+  const Point& point() const noexcept { return point_; }
+
+  /// What was wrong. REQUIRES: next() returned kError.
+  const ParseError& error() const noexcept { return error_; }
+
+  /// The bytes of the line that next() read, without its line end; a view into the input.
+  /// REQUIRES: next() returned kPoint or kError.
+  std::string_view line() const noexcept { return line_; }
+
+  /// The number in the input of the line that next() read, from 1, as in ParseError.
+  std::size_t line_number() const noexcept { return line_number_; }
+
+ private:
+  // The implementation adds what it needs here.
+  Precision precision_;
+  Point point_;
+  ParseError error_;
+  std::string_view line_;
+  std::size_t line_number_ = 0;
+};
+
+}  // namespace influx::line_protocol

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+
+#include "influx/transport/endpoint.h"
+
+namespace influx::transport {
+
+/// A bound, non-blocking UDP socket that is closed with the object. Movable, not copyable.
+class UdpSocket {
+ public:
+  /// Binds to `endpoint`. The port may be shared with other sockets of the same user
+  /// (SO_REUSEPORT); an IPv6 socket takes IPv6 only; the kernel reports what it dropped
+  /// (SO_RXQ_OVFL). Nothing, and `failure` filled, where the system refuses.
+  static std::optional<UdpSocket> bind(const Endpoint& endpoint, Failure& failure);
+
+  UdpSocket(UdpSocket&& other) noexcept;
+  UdpSocket& operator=(UdpSocket&& other) noexcept;
+  UdpSocket(const UdpSocket&) = delete;
+  UdpSocket& operator=(const UdpSocket&) = delete;
+  ~UdpSocket();
+
+  /// Asks for a receive buffer of `bytes` and returns the size in bytes that the kernel grants, in
+  /// the unit of the request (Linux doubles it for its own overhead; that is undone here).
+  /// Uses SO_RCVBUFFORCE where the process may, else SO_RCVBUF.
+  std::size_t set_read_buffer(std::size_t bytes) noexcept;
+
+  int descriptor() const noexcept { return descriptor_; }
+  /// The address really bound.
+  const Endpoint& endpoint() const noexcept { return endpoint_; }
+
+ private:
+  UdpSocket(int descriptor, const Endpoint& endpoint) noexcept
+      : descriptor_(descriptor), endpoint_(endpoint) {}
+
+  int descriptor_ = -1;
+  Endpoint endpoint_;
+};
+
+/// Sends `payload` as one datagram to the first of `endpoints` that does not refuse it at once.
+/// Returns false and fills `failure` where none takes it: too large (EMSGSIZE), no route, or nothing
+/// listens there, as far as the system can tell at once.
+bool send_datagram(const std::vector<Endpoint>& endpoints, std::string_view payload,
+                   Failure& failure);
+
+}  // namespace influx::transport

@@ -1,0 +1,87 @@
+# Tests that need no server, and the linters. Everything is built below build/ with its own flags: the
+# sources of floor 0 are compiled here without any server header on the include path, which proves
+# that they need none.
+
+FLOOR0 := $(sort $(wildcard src/line_protocol/*.cpp src/transport/*.cpp))
+TEST_CXXFLAGS = -std=c++20 -O1 -g -Wall -Wextra -Wshadow -Werror -MMD -MP -pthread
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+# --- unit tests -----------------------------------------------------------------------------------
+UNIT_SOURCES := $(sort $(wildcard test/unit/*.cpp))
+UNIT_OBJS := $(FLOOR0:%.cpp=build/unit/%.o) $(UNIT_SOURCES:%.cpp=build/unit/%.o)
+
+build/unit/%.o: %.cpp
+	@mkdir -p $(@D)
+	g++ $(TEST_CXXFLAGS) $(SANITIZE) -Iinclude -Itest -c $< -o $@
+
+build/unit/influx_unit: $(UNIT_OBJS)
+	g++ $(SANITIZE) -pthread $^ -lgtest -lgtest_main -o $@
+
+.PHONY: unit
+unit: build/unit/influx_unit
+	build/unit/influx_unit $(UNIT_FLAGS)
+
+# --- fuzzing --------------------------------------------------------------------------------------
+FUZZ_CXX ?= clang++-14
+FUZZ_SECONDS ?= 30
+FUZZ_NAMES := $(patsubst test/fuzz/fuzz_%.cpp,%,$(sort $(wildcard test/fuzz/fuzz_*.cpp)))
+FUZZ_COMMON := $(FLOOR0) $(sort $(filter-out test/fuzz/fuzz_%.cpp,$(wildcard test/fuzz/*.cpp)))
+FUZZ_OBJS := $(FUZZ_COMMON:%.cpp=build/fuzz/%.o)
+FUZZ_SANITIZE = -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+
+build/fuzz/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(FUZZ_CXX) $(TEST_CXXFLAGS) $(FUZZ_SANITIZE) -Iinclude -Itest -c $< -o $@
+
+build/fuzz/fuzz_%: build/fuzz/test/fuzz/fuzz_%.o $(FUZZ_OBJS)
+	$(FUZZ_CXX) $(FUZZ_SANITIZE) -pthread $^ -o $@
+
+# New inputs go to build/corpus; the corpus in the tree is only read.
+.PHONY: fuzz fuzz-build
+fuzz-build: $(FUZZ_NAMES:%=build/fuzz/fuzz_%)
+fuzz: fuzz-build
+	@set -e; for name in $(FUZZ_NAMES); do \
+	  mkdir -p build/corpus/$$name; \
+	  echo "fuzz_$$name: $(FUZZ_SECONDS) s"; \
+	  build/fuzz/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 \
+	    -print_final_stats=1 -artifact_prefix=build/corpus/ \
+	    build/corpus/$$name $(wildcard test/fuzz/corpus) 2>build/corpus/$$name.log \
+	    || { tail -n 50 build/corpus/$$name.log; exit 1; }; \
+	  grep -E 'stat::number_of_executed_units|^Done' build/corpus/$$name.log; \
+	done
+
+# Keep the objects; make would take those of the fuzz targets for intermediate files.
+.SECONDARY:
+
+-include $(UNIT_OBJS:.o=.d) $(FUZZ_OBJS:.o=.d)
+
+# --- TAP ------------------------------------------------------------------------------------------
+.PHONY: tap
+tap:
+	$(MAKE) prove-tap PROVE_TESTS='$(or $(PROVE_TESTS),$(sort $(wildcard test/tap/*.pl)))'
+
+.PHONY: prove-tap
+prove-tap:
+	$(prove_installcheck)
+
+# --- format and lint ------------------------------------------------------------------------------
+CXX_FILES = $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.h')
+SERVER_INCLUDES = -isystem $(shell $(PG_CONFIG) --includedir-server)
+LINT_FLAGS = -std=c++20 -Iinclude -Wno-register
+
+.PHONY: format lint lint-format lint-tidy lint-cppcheck
+format:
+	clang-format-14 -i $(CXX_FILES)
+
+lint: lint-format lint-tidy lint-cppcheck
+
+lint-format:
+	clang-format-14 --dry-run --Werror $(CXX_FILES)
+
+lint-tidy:
+	printf '%s\n' $(SOURCES) | xargs -P $(shell nproc) -n 1 -I {} \
+	  clang-tidy-14 --quiet {} -- $(LINT_FLAGS) $(SERVER_INCLUDES)
+
+lint-cppcheck:
+	cppcheck --std=c++20 --language=c++ --enable=warning,performance,portability --inline-suppr \
+	  --error-exitcode=1 --quiet -j $(shell nproc) -Iinclude --suppressions-list=.cppcheck $(SOURCES)
