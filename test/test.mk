@@ -7,7 +7,7 @@ TEST_CXXFLAGS = -std=c++20 -O1 -g -Wall -Wextra -Wshadow -Werror -MMD -MP -pthre
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 # --- unit tests -----------------------------------------------------------------------------------
-UNIT_SOURCES := $(sort $(wildcard test/unit/*.cpp))
+UNIT_SOURCES := $(sort $(wildcard test/unit/*.cpp test/reference/*.cpp))
 UNIT_OBJS := $(FLOOR0:%.cpp=build/unit/%.o) $(UNIT_SOURCES:%.cpp=build/unit/%.o)
 
 build/unit/%.o: %.cpp
@@ -25,7 +25,7 @@ unit: build/unit/influx_unit
 FUZZ_CXX ?= clang++-14
 FUZZ_SECONDS ?= 30
 FUZZ_NAMES := $(patsubst test/fuzz/fuzz_%.cpp,%,$(sort $(wildcard test/fuzz/fuzz_*.cpp)))
-FUZZ_COMMON := $(FLOOR0) $(sort $(filter-out test/fuzz/fuzz_%.cpp,$(wildcard test/fuzz/*.cpp)))
+FUZZ_COMMON := $(FLOOR0) $(sort $(wildcard test/reference/*.cpp) $(filter-out test/fuzz/fuzz_%.cpp,$(wildcard test/fuzz/*.cpp)))
 FUZZ_OBJS := $(FUZZ_COMMON:%.cpp=build/fuzz/%.o)
 FUZZ_SANITIZE = -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 

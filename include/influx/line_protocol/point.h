@@ -38,16 +38,17 @@ struct Field {
 };
 
 /// One parsed line. Its views point into the input or, where an escape had to be resolved, into
-/// memory of the parser; its spans point into memory of the parser. All of them stay valid until the
-/// parser reads the next line or is reset.
+/// memory of the parser; its spans point into memory of the parser. All of them stay valid until
+/// the parser reads the next line or is reset.
 ///
 /// Every text is valid UTF-8 without NUL. Tag keys are unique, field keys are unique; a tag and a
 /// field may share a key.
 struct Point {
   std::string_view measurement;
   std::span<const Tag> tags;
-  std::span<const Field> fields;       ///< at least one
-  std::optional<std::int64_t> timestamp;  ///< nanoseconds since the epoch, nothing where none was sent
+  std::span<const Field> fields;  ///< at least one
+  std::optional<std::int64_t>
+      timestamp;  ///< nanoseconds since the epoch, nothing where none was sent
 };
 
 }  // namespace influx::line_protocol

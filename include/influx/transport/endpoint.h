@@ -10,9 +10,9 @@
 
 namespace influx::transport {
 
-/// Why a call of this folder failed. `reason` is a sentence part in lower case without full stop, in
-/// the words of the system ("address already in use"); `error_number` is an errno, or 0 where the
-/// failure came from name resolution.
+/// Why a call of this folder failed. `reason` is a sentence part in lower case without full stop,
+/// in the words of the system ("address already in use"); `error_number` is an errno, or 0 where
+/// the failure came from name resolution.
 struct Failure {
   int error_number = 0;
   std::string reason;

@@ -1,15 +1,11 @@
 #pragma once
 
-#include <sys/socket.h>
-
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <span>
 #include <string_view>
-#include <vector>
 
 #include "influx/transport/endpoint.h"
 #include "influx/transport/udp_socket.h"
@@ -26,9 +22,9 @@ struct Datagram {
 
 /// What has come in so far. Monotonic.
 struct ReceiveCounts {
-  std::uint64_t datagrams = 0;   ///< put into the inbox
-  std::uint64_t bytes = 0;       ///< payload bytes put into the inbox
-  std::uint64_t truncated = 0;   ///< larger than a buffer: counted, not kept
+  std::uint64_t datagrams = 0;     ///< put into the inbox
+  std::uint64_t bytes = 0;         ///< payload bytes put into the inbox
+  std::uint64_t truncated = 0;     ///< larger than a buffer: counted, not kept
   std::uint64_t kernel_drops = 0;  ///< dropped by the kernel for want of socket buffer
 };
 
@@ -36,8 +32,10 @@ struct ReceiveCounts {
 ///
 /// Producers (the owner and its Catcher) call receive(), which they may do from different threads;
 /// a mutex inside keeps them apart. One consumer calls next(), rewind() and release(), from one
-/// thread. The memory is allocated once, by the constructor, touched only as far as it was used, and
-/// its use starts over at its beginning whenever the ring is found empty.
+/// thread; it never waits for a producer's system call. The questions (full(), unread_*(),
+/// counts()) may be asked from any thread. The memory is allocated once, by the constructor,
+/// touched only as far as it was used, and its use starts over at its beginning whenever the ring
+/// is found empty.
 class Inbox {
  public:
   /// The most datagrams taken by one system call.
@@ -55,7 +53,8 @@ class Inbox {
   // Producers.
 
   /// Takes what the sockets hold, without blocking, until they are empty, `most` datagrams were
-  /// taken, or the ring is full; the sockets are served in turn. Returns the number taken. No
+  /// taken, or the ring is full; the sockets are served in turn. A socket that reports an error is
+  /// left for the next call. Returns the number taken from the kernel, truncated ones included. No
   /// allocation, no exception.
   std::size_t receive(std::span<const UdpSocket> sockets, std::size_t most) noexcept;
 
@@ -78,6 +77,53 @@ class Inbox {
   std::int64_t oldest_unread_ns() const noexcept;
 
   ReceiveCounts counts() const noexcept;
+
+ private:
+  /// A place in the stream of datagrams, and how much came before it. Positions count bytes of ring
+  /// and go on rising from lap to lap, so that order and distance are plain arithmetic; a record is
+  /// found at its position modulo the size of the ring.
+  struct Mark {
+    std::uint64_t position = 0;
+    std::uint64_t datagrams = 0;
+    std::uint64_t bytes = 0;
+  };
+  /// What precedes each payload in the ring.
+  struct Header;
+  /// The arguments and buffers of recvmmsg.
+  struct Scratch;
+
+  /// Receives once, at most `most` datagrams, from `socket`, the one of that `index`, and stores
+  /// them. Returns the number taken; `drained` says whether the socket has no more for now.
+  std::size_t receive_once(const UdpSocket& socket, std::size_t index, std::size_t most,
+                           bool& drained) noexcept;
+  /// Writes a record at `mark`, behind a skip to the next lap if need be, and moves `mark` past it.
+  /// REQUIRES: there is room.
+  void store(Mark& mark, const Header& header, const std::byte* payload) noexcept;
+  /// How many datagrams fit for certain, whatever their sizes. REQUIRES: index_mutex_ is held.
+  std::size_t certain_room() const noexcept;
+  /// The position of the first record at or behind `position`: past the skip, if there is one.
+  /// REQUIRES: index_mutex_ is held, and a record follows `position`.
+  std::uint64_t record_at(std::uint64_t position) const noexcept;
+  /// The header of the record at `position`.
+  Header header_at(std::uint64_t position) const noexcept;
+
+  const std::size_t capacity_;
+  const std::unique_ptr<std::byte[]> ring_;
+
+  /// Held by a producer during receive(): it keeps the stream in order and guards what follows.
+  std::mutex receive_mutex_;
+  const std::unique_ptr<Scratch> scratch_;
+  std::size_t turn_ = 0;  ///< counts the sockets served, to go on where the last call ended
+
+  /// Held for moments only, never during a system call. Guards what follows. The bytes of the ring
+  /// need no lock: between release_ and write_ nobody changes them, elsewhere only the one
+  /// producer.
+  mutable std::mutex index_mutex_;
+  Mark release_;  ///< up to here the memory is free
+  Mark read_;     ///< the next datagram to read; release_ <= read_ <= write_
+  Mark write_;    ///< the end of the stream
+  std::uint64_t truncated_ = 0;
+  std::uint64_t kernel_drops_ = 0;
 };
 
 }  // namespace influx::transport

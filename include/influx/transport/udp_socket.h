@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "influx/transport/endpoint.h"
 
@@ -32,16 +34,25 @@ class UdpSocket {
   const Endpoint& endpoint() const noexcept { return endpoint_; }
 
  private:
-  UdpSocket(int descriptor, const Endpoint& endpoint) noexcept
-      : descriptor_(descriptor), endpoint_(endpoint) {}
+  friend class Inbox;
+
+  explicit UdpSocket(int descriptor) noexcept : descriptor_(descriptor) {}
+
+  /// How many datagrams the kernel dropped since the last call, where `reported` is the count that
+  /// came with a datagram: one count per socket, from 0 at its creation, modulo 2^32.
+  std::uint32_t drops_since_last(std::uint32_t reported) const noexcept;
 
   int descriptor_ = -1;
   Endpoint endpoint_;
+  /// The count seen last. It lives here, and not in the inbox, because it begins and ends with the
+  /// socket. Guarded by the inbox that receives from the socket.
+  mutable std::uint32_t reported_drops_ = 0;
 };
 
 /// Sends `payload` as one datagram to the first of `endpoints` that does not refuse it at once.
-/// Returns false and fills `failure` where none takes it: too large (EMSGSIZE), no route, or nothing
-/// listens there, as far as the system can tell at once.
+/// Returns false and fills `failure` with the last refusal where none takes it: too large
+/// (EMSGSIZE), no route, or nothing listens there, as far as the system can tell at once. Does not
+/// block.
 bool send_datagram(const std::vector<Endpoint>& endpoints, std::string_view payload,
                    Failure& failure);
 

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "influx/ingest/refusal.h"
+#include "influx/line_protocol/point.h"
+#include "influx/schema/table.h"
+
+namespace influx::ingest {
+
+// Values of line protocol as datums of the server. Results live in the current memory context.
+
+/// Makes a datum of `column`'s type of a field's value, if the value fits it without loss, by the rules
+/// of docs/mapping.md. False, with the reason in `refusal`, where it does not fit.
+/// REQUIRES: a transaction. Raises only what is not about the value.
+bool to_datum(const schema::Column& column, const line_protocol::FieldValue& value, Datum* datum,
+              Refusal* refusal);
+
+/// The same for a tag's value, which is text.
+bool to_datum(const schema::Column& column, std::string_view value, Datum* datum, Refusal* refusal);
+
+/// Makes the datum of a time column. REQUIRES: a kind that takes a time.
+Datum time_datum(schema::TimeKind kind, std::int64_t nanoseconds) noexcept;
+
+/// Nanoseconds since the Unix epoch as a timestamp of the server, rounded down to microseconds.
+TimestampTz timestamp_of(std::int64_t nanoseconds) noexcept;
+
+/// The shortest decimal text that reads back as `value`, which is finite; zero-terminated.
+const char* shortest_decimal(double value);
+
+}  // namespace influx::ingest

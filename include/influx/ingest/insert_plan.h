@@ -1,0 +1,60 @@
+#pragma once
+
+#include "influx/schema/table.h"
+
+namespace influx::ingest {
+
+/// INSERT INTO table (a set of columns) SELECT ... FROM the rows of a batch: the saved plan for one
+/// table and column set. It knows the rows by name only.
+///
+/// The rows come from a tuplestore, registered as an ephemeral named relation; where the planner
+/// ships the query to a place that cannot see it (a distributed table), from arrays through unnest().
+class InsertPlan {
+ public:
+  /// A plan for `columns` of `table`, in ascending order. Prepares nothing yet.
+  InsertPlan(const schema::Table& table, std::vector<schema::ColumnIndex> columns);
+  ~InsertPlan();
+  InsertPlan(const InsertPlan&) = delete;
+  InsertPlan& operator=(const InsertPlan&) = delete;
+
+  const std::vector<schema::ColumnIndex>& columns() const noexcept { return columns_; }
+  /// Position of a table's column in the rows, or -1.
+  std::int16_t slot_of(schema::ColumnIndex column) const noexcept {
+    return slots_[static_cast<std::size_t>(column)];
+  }
+  /// The columns of the set that differ by being left out; a row of this plan has all of them.
+  std::size_t columns_with_default() const noexcept { return columns_with_default_; }
+  /// Whether a row with values in exactly the columns `present` may be inserted by this plan.
+  bool takes(const schema::Table& table, std::span<const schema::ColumnIndex> present) const noexcept;
+
+  /// What the rows look like: the columns by name, with the types of schema::Column::type.
+  TupleDesc descriptor() const noexcept { return descriptor_; }
+
+  /// Inserts `rows`, which have this plan's descriptor. The tuplestore is only read, from its start.
+  /// REQUIRES: a transaction with SPI connected. Raises what the table raises.
+  void insert(Tuplestorestate* rows, std::size_t count);
+
+ private:
+  enum class Source : std::uint8_t { kTuplestore, kArrays };
+
+  void prepare(Oid relation);
+  void prepare_tuplestore(Oid relation);
+  void prepare_arrays(Oid relation);
+  void register_rows(Tuplestorestate* rows, std::size_t count);
+  void insert_from_tuplestore(Tuplestorestate* rows, std::size_t count);
+  void insert_from_arrays(Tuplestorestate* rows, std::size_t count);
+  bool travels_as_text(int slot) const noexcept { return as_text_[static_cast<std::size_t>(slot)]; }
+
+  std::vector<schema::ColumnIndex> columns_;
+  std::vector<std::int16_t> slots_;
+  std::size_t columns_with_default_ = 0;
+  Oid relation_ = InvalidOid;
+  TupleDesc descriptor_ = nullptr;
+  MemoryContext memory_ = nullptr;
+  Source source_ = Source::kTuplestore;
+  SPIPlanPtr plan_ = nullptr;
+  /// kArrays: the columns whose type cannot be an element of an array that unnest() takes apart.
+  std::vector<bool> as_text_;
+};
+
+}  // namespace influx::ingest

@@ -1,0 +1,47 @@
+#pragma once
+
+#include "influx/line_protocol/error.h"
+#include "influx/postgres/server.h"
+#include "influx/transport/endpoint.h"
+
+namespace influx::ingest {
+
+/// Where lines came from: a datagram, or the argument of a function.
+struct Origin {
+  std::int64_t received_ns = 0;  ///< taken for points without a timestamp
+  transport::Endpoint sender;    ///< of length 0 where nobody sent it
+};
+
+/// A line of the batch. Plain data; the text is the caller's, and valid until the batch is cleared.
+struct Line {
+  std::string_view text;
+  std::uint32_t number = 0;  ///< within its origin, from 1
+  std::uint32_t origin = 0;  ///< index of its Origin
+};
+
+/// Why a line is not stored, as the parts of an ereport(). Plain data; the texts are static or in
+/// memory that lives as long as the refusal is used.
+struct Refusal {
+  int sqlstate = 0;
+  const char* message = nullptr;
+  const char* detail = nullptr;
+  const char* hint = nullptr;
+  /// The byte of the line at which it went wrong, from 0; nothing where the line as such is sound.
+  std::optional<std::size_t> position;
+};
+
+/// Learns of every line that is not stored.
+class RefusalHandler {
+ public:
+  virtual ~RefusalHandler() = default;
+  /// May raise, which ends the batch.
+  virtual void refuse(const Line& line, const Origin& origin, const Refusal& refusal) = 0;
+};
+
+/// The refusal of a malformed line.
+Refusal refusal_of(const line_protocol::ParseError& error);
+
+/// The refusal for the reason of a server error. The texts stay those of `error`.
+Refusal refusal_of(const ErrorData& error);
+
+}  // namespace influx::ingest

@@ -1,0 +1,75 @@
+#pragma once
+
+#include "influx/ingest/insert_plan.h"
+#include "influx/ingest/refusal.h"
+#include "influx/schema/table.h"
+
+namespace influx::ingest {
+
+/// Rows of one batch for one table and one set of columns, with the lines that they came from.
+class RowGroup {
+ public:
+  /// How far the rows have come.
+  enum class State : std::uint8_t {
+    kMapped,     ///< not in the table
+    kWritten,    ///< inserted by the open transaction
+    kCommitted,  ///< there for good, or refused: done with
+  };
+
+  /// `memory` is where the rows are kept, and must outlive the group.
+  RowGroup(std::shared_ptr<const schema::Table> table, std::shared_ptr<InsertPlan> plan,
+           MemoryContext memory);
+  ~RowGroup();
+  RowGroup(const RowGroup&) = delete;
+  RowGroup& operator=(const RowGroup&) = delete;
+
+  const schema::Table& table() const noexcept { return *table_; }
+  const InsertPlan& plan() const noexcept { return *plan_; }
+  const std::vector<Line>& lines() const noexcept { return lines_; }
+
+  /// Adds a row. `values` and `nulls` are in the order of the plan's columns. Raises.
+  void append(Datum* values, bool* nulls, const Line& line);
+
+  /// Inserts all rows by one statement. REQUIRES: a transaction with SPI connected. Raises.
+  void insert();
+
+  /// Inserts the rows from `first` on, `count` of them. Raises.
+  void insert(std::size_t first, std::size_t count);
+
+  /// Notes that rows were refused by the table; each at most once.
+  void mark_refused(std::size_t first, std::size_t count);
+  bool refused(std::size_t row) const noexcept { return !refused_.empty() && refused_[row]; }
+  /// The number of rows that were not refused.
+  std::size_t accepted() const noexcept { return lines_.size() - refused_count_; }
+
+  State state = State::kMapped;
+
+ private:
+  std::shared_ptr<const schema::Table> table_;
+  std::shared_ptr<InsertPlan> plan_;
+  MemoryContext memory_;
+  Tuplestorestate* rows_ = nullptr;
+  std::vector<Line> lines_;
+  std::vector<bool> refused_;  ///< by row; empty while none is
+  std::size_t refused_count_ = 0;
+};
+
+/// The plans of all tables, kept from batch to batch.
+class PlanCache {
+ public:
+  /// The plan of `table` that takes a row with values in exactly the columns `present`. Where there is
+  /// none, one is made that also has the columns of the plan used last, so that points which bring now
+  /// these and now those fields share one statement: a column without default may as well be NULL.
+  std::shared_ptr<InsertPlan> find(const std::shared_ptr<const schema::Table>& table,
+                                   std::span<const schema::ColumnIndex> present);
+  void clear() { tables_.clear(); }
+
+ private:
+  struct Plans {
+    std::shared_ptr<const schema::Table> table;
+    std::vector<std::shared_ptr<InsertPlan>> plans;
+  };
+  std::unordered_map<Oid, Plans> tables_;
+};
+
+}  // namespace influx::ingest

@@ -1,0 +1,44 @@
+#pragma once
+
+#include "influx/postgres/server.h"
+
+namespace influx::postgres {
+
+/// What a new table looks like.
+enum Layout : int {
+  kLayoutColumns,  ///< a column for each tag and field
+  kLayoutJson,     ///< tags and fields as jsonb
+};
+
+/// Where INSERT finds the rows of a batch.
+enum RowSourceSetting : int {
+  kRowSourceAuto,    ///< a named tuplestore, or arrays where the planner refuses it
+  kRowSourceArrays,  ///< always arrays; for tests
+};
+
+/// The settings `influx.*`, as docs/settings.md describes them. Read them where they are used, so that
+/// a reload takes effect; never keep the pointers across a call that may reload.
+struct Settings {
+  char* listen_addresses;
+  int read_buffer;    ///< kB
+  int max_pending;    ///< kB
+  int batch_size;     ///< rows
+  int batch_bytes;    ///< kB
+  int batch_timeout;  ///< ms
+  bool auto_create;
+  bool auto_extend;
+  int layout;  ///< Layout
+  char* time_column;
+  int row_source;  ///< RowSourceSetting
+};
+
+extern Settings settings;
+
+/// Defines the settings and reserves their prefix. Called once, when the module is loaded.
+void define_settings();
+
+/// Splits the list in `value` as the server splits its own lists of addresses. Returns a List of
+/// char *, in the current memory context; NIL for an empty list. False on a syntax error.
+bool split_addresses(const char* value, List** addresses);
+
+}  // namespace influx::postgres

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "influx/postgres/server.h"
+
+namespace influx::postgres {
+
+// Text between line protocol, which is UTF-8, and the server, whose encoding is the database's. The
+// results live in the current memory context. In a database of encoding UTF8 or SQL_ASCII nothing is
+// converted.
+
+/// Whether texts have to be converted in this database.
+bool converts_text();
+
+/// `text` in the server's encoding; the view is the argument itself where nothing is converted.
+/// Raises untranslatable_character.
+std::string_view from_utf8(std::string_view text);
+
+/// `text` (of the server's encoding) in UTF-8; the argument itself where nothing is converted.
+std::string_view to_utf8(std::string_view text);
+
+/// A zero-terminated copy.
+char* c_string(std::string_view text);
+
+/// A text datum with the bytes of `text`, which is of the server's encoding.
+Datum text_datum(std::string_view text);
+
+/// The bytes of a text, in place. `value` is detoasted and must outlive the view.
+inline std::string_view text_view(const text* value) {
+  return {VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
+}
+
+/// Writes an identifier, quoted where it has to be.
+void append_identifier(StringInfo out, const char* name);
+/// Writes `schema.name`, both quoted where they have to be.
+void append_qualified(StringInfo out, const char* schema, const char* name);
+
+}  // namespace influx::postgres

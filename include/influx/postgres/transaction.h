@@ -1,0 +1,73 @@
+#pragma once
+
+#include "influx/postgres/error.h"
+#include "influx/postgres/server.h"
+
+namespace influx::postgres {
+
+// Transactions of a background worker, and subtransactions of anybody.
+
+/// Starts a transaction, connects SPI and takes a snapshot. May raise; abort_transaction() then cleans
+/// up. CurrentMemoryContext is as before.
+void begin_transaction();
+
+/// Ends what begin_transaction() started. May raise, as deferred constraints do.
+void commit_transaction();
+
+/// Rolls back whatever there is, after an error. Does not raise but for errors that end the process.
+void abort_transaction();
+
+namespace detail {
+
+struct SubtransactionState {
+  MemoryContext memory_context;
+  ResourceOwner resource_owner;
+};
+SubtransactionState begin_subtransaction();
+void commit_subtransaction(const SubtransactionState& before);
+void roll_back_subtransaction(const SubtransactionState& before);
+/// Moves a report from error_context() to the current memory context.
+ErrorData* take_report(ErrorData* report);
+
+}  // namespace detail
+
+/// Runs `call` in a subtransaction. Returns nothing where it succeeded; else it was rolled back, and
+/// the result is the report, in CurrentMemoryContext of the caller. The rules of guard() hold.
+/// REQUIRES: a transaction.
+template <typename Call>
+ErrorData* in_subtransaction(Call&& call) {
+  const detail::SubtransactionState before = detail::begin_subtransaction();
+  ErrorData* report = nullptr;
+  try {
+    guard([&] {
+      call();
+      detail::commit_subtransaction(before);
+    });
+    return nullptr;
+  } catch (const ServerError& error) {
+    report = error.release();
+  } catch (...) {
+    detail::roll_back_subtransaction(before);
+    throw;
+  }
+  detail::roll_back_subtransaction(before);
+  return detail::take_report(report);
+}
+
+/// Runs `call` with `context` as the current memory context. On an error the server, or the guard that
+/// catches it, puts the context back.
+template <typename Call>
+auto in_context(MemoryContext context, Call&& call) -> decltype(call()) {
+  MemoryContext before = MemoryContextSwitchTo(context);
+  if constexpr (std::is_void_v<decltype(call())>) {
+    call();
+    MemoryContextSwitchTo(before);
+  } else {
+    auto result = call();
+    static_assert(std::is_trivially_destructible_v<decltype(result)>);
+    MemoryContextSwitchTo(before);
+    return result;
+  }
+}
+
+}  // namespace influx::postgres

@@ -1,0 +1,66 @@
+#pragma once
+
+#include "influx/line_protocol/point.h"
+#include "influx/schema/table.h"
+
+namespace influx::schema {
+
+/// What a column is for.
+enum class ColumnRole : std::uint8_t { kTime, kTag, kField };
+
+/// A column that a point needs and its table does not have.
+struct NewColumn {
+  std::string name;  ///< UTF-8
+  ColumnRole role = ColumnRole::kField;
+  line_protocol::ValueType type = line_protocol::ValueType::kString;  ///< of the first value
+  bool shadowed = false;  ///< a key of the other role has the name already, and makes the column
+};
+
+/// What points of one measurement need: a table, or columns of one.
+struct Extension {
+  std::string measurement;  ///< UTF-8
+  bool create = false;      ///< the table is missing
+  std::vector<NewColumn> columns;
+
+  /// Whether there is a column of this name, for a key of any role.
+  bool has(const std::string& name) const { return roles_.contains(name); }
+  /// Adds a column unless there is one of this name and role. `type` is that of a field's value.
+  void add(std::string_view name, ColumnRole role, line_protocol::ValueType type);
+  /// Adds the columns of `other` that are not there yet.
+  void merge(const Extension& other);
+  void clear();
+
+ private:
+  std::unordered_map<std::string, unsigned> roles_;  ///< by name, a bit for each role
+};
+
+/// Makes tables and columns in one schema.
+///
+/// Each call runs in a subtransaction of the caller's transaction, whose locks it keeps: a listener
+/// commits after each, so that it never holds a lock on one table while it waits for another.
+class Extender {
+ public:
+  explicit Extender(Oid namespace_oid) noexcept : namespace_oid_(namespace_oid) {}
+
+  /// Whether the schema has a function `_create(name, name[], name[])` of its user, which then makes
+  /// the tables. REQUIRES: a transaction.
+  bool has_own_create() const { return own_create() != InvalidOid; }
+
+  /// Does what `extension` asks for. That somebody else does the same at the same time is no error.
+  /// Returns nothing, or the error that stands against it, in the current memory context.
+  /// REQUIRES: a transaction with SPI connected.
+  ErrorData* extend(const Extension& extension) const;
+
+  /// Creates the table of `extension` in the layout of the settings, in the caller's transaction,
+  /// unless there is one. Raises. REQUIRES: SPI connected.
+  void create_table(const Extension& extension) const;
+
+ private:
+  Oid own_create() const;
+  void call_own_create(const Extension& extension) const;
+  void add_columns(const Extension& extension) const;
+
+  Oid namespace_oid_;
+};
+
+}  // namespace influx::schema

@@ -1,0 +1,111 @@
+#pragma once
+
+#include "influx/postgres/server.h"
+
+namespace influx::schema {
+
+/// How a value becomes a datum of a column: directly for the common types, by the type's input
+/// function for every other.
+enum class ColumnKind : std::uint8_t {
+  kFloat8,
+  kFloat4,
+  kInt2,
+  kInt4,
+  kInt8,
+  kNumeric,
+  kBoolean,
+  kText,  ///< text, varchar
+  kJsonb,
+  kOther,
+};
+
+/// What the time column of a table holds.
+enum class TimeKind : std::uint8_t {
+  kNone,         ///< the table has no time column
+  kTimestamptz,
+  kTimestamp,    ///< in UTC
+  kNanoseconds,  ///< bigint, nanoseconds since the epoch
+  kUnsupported,  ///< the column has another type
+};
+
+/// A column of a table, as far as writing to it is concerned.
+struct Column {
+  std::string name;  ///< UTF-8
+  AttrNumber number = InvalidAttrNumber;
+  /// The type under all domains. Values are made of this type, without a type modifier; INSERT
+  /// coerces them to the column's own, and so checks domains and lengths.
+  Oid type = InvalidOid;
+  Oid io_parameter = InvalidOid;
+  ColumnKind kind = ColumnKind::kOther;
+  /// Whether leaving the column out of an INSERT differs from writing NULL.
+  bool has_default = false;
+  /// Why no value can be written to it ("it is a generated column"); null where it can.
+  const char* refusal = nullptr;
+  /// The input function of `type`; its memory belongs to the table.
+  mutable FmgrInfo input{};
+};
+
+/// Index of a column in Table::columns.
+using ColumnIndex = std::int16_t;
+inline constexpr ColumnIndex kNoColumn = -1;
+
+/// A table, view or foreign table that takes points, as it was when it was described. Shared by the
+/// cache and by the batches that hold rows for it.
+class Table {
+ public:
+  /// Describes relation `relation_oid` of name `measurement` (UTF-8), which may be of any kind. Takes
+  /// and releases an AccessShareLock. Null where the relation has gone or got another name since the
+  /// caller looked.
+  static std::shared_ptr<Table> describe(std::string_view measurement, Oid relation_oid);
+  ~Table();
+  Table(const Table&) = delete;
+  Table& operator=(const Table&) = delete;
+
+  /// The column of that name (UTF-8), or kNoColumn. System columns are not found. `hint` is a guess
+  /// that is looked at first.
+  ColumnIndex find(std::string_view name, ColumnIndex hint = kNoColumn) const noexcept;
+
+  /// The column at `index`. REQUIRES: a valid index.
+  const Column& column(ColumnIndex index) const noexcept {
+    return columns[static_cast<std::size_t>(index)];
+  }
+
+  /// Whether a key of this name may not name a column: it is the time column's, or `_time`, `_tags`,
+  /// `_fields`.
+  bool reserves(std::string_view key) const noexcept;
+
+  std::string measurement;  ///< UTF-8
+  Oid oid = InvalidOid;
+  char kind = 0;  ///< pg_class.relkind
+  /// Why no row can be inserted at all ("it is an index"); null where rows can.
+  const char* refusal = nullptr;
+  /// False once the server has announced a change; then a new description is needed.
+  bool current = true;
+  std::vector<Column> columns;
+  std::size_t width = 0;  ///< columns that count towards the server's limit, dropped ones too
+  ColumnIndex time = kNoColumn;
+  TimeKind time_kind = TimeKind::kNone;
+  std::string time_name;  ///< of the time column, or the one that it would have
+  ColumnIndex tags = kNoColumn;    ///< `_tags`, where it is jsonb and can be written
+  ColumnIndex fields = kNoColumn;  ///< `_fields`, likewise
+
+  /// Where the keys of the last point were found, in order: points of a measurement mostly repeat
+  /// them. Only a guess, for find().
+  mutable std::vector<ColumnIndex> tag_hints;
+  mutable std::vector<ColumnIndex> field_hints;
+
+ private:
+  Table() = default;
+  bool read_catalog();
+  void describe_column(const FormData_pg_attribute& attribute, bool may_insert);
+  void index_columns();
+  void find_special_columns();
+
+  std::unordered_map<std::string_view, ColumnIndex> by_name_;
+  MemoryContext memory_ = nullptr;
+};
+
+/// Whether relations of this kind can take rows; where not, `refusal` says why.
+bool takes_rows(char relation_kind, const char** refusal) noexcept;
+
+}  // namespace influx::schema

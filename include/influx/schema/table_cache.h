@@ -1,0 +1,47 @@
+#pragma once
+
+#include "influx/schema/table.h"
+
+namespace influx::schema {
+
+/// The tables of one schema by measurement, described once and again after each change.
+///
+/// What the server announces (ALTER, DROP, RENAME, GRANT...) marks descriptions as stale; the next
+/// find() makes a new one. Announcements arrive when a transaction starts and when a lock is taken.
+class TableCache {
+ public:
+  /// `namespace_oid` is the schema.
+  explicit TableCache(Oid namespace_oid);
+  ~TableCache();
+  TableCache(const TableCache&) = delete;
+  TableCache& operator=(const TableCache&) = delete;
+
+  /// The table of `measurement` (UTF-8), described as it is now, or null where the schema has no
+  /// relation of that name. The pointer stays valid until the next call of find() or clear().
+  /// REQUIRES: a transaction. Raises.
+  const std::shared_ptr<Table>& find(std::string_view measurement);
+
+  /// Forgets all tables, as after a change of settings.
+  void clear();
+
+ private:
+  struct Hash {
+    using is_transparent = void;  // NOLINT(readability-identifier-naming)
+    std::size_t operator()(std::string_view text) const noexcept {
+      return std::hash<std::string_view>{}(text);
+    }
+  };
+
+  void forget(const std::shared_ptr<Table>& table);
+  static void on_relation_change(Datum argument, Oid relation_oid);
+
+  Oid namespace_oid_;
+  std::unordered_map<std::string, std::shared_ptr<Table>, Hash, std::equal_to<>> tables_;
+  std::unordered_multimap<Oid, std::weak_ptr<Table>> by_oid_;
+  std::shared_ptr<Table> missing_;  ///< always null
+  TableCache* next_cache_ = nullptr;
+
+  static TableCache* first_cache_;
+};
+
+}  // namespace influx::schema

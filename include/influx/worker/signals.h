@@ -1,0 +1,24 @@
+#pragma once
+
+#include "influx/postgres/server.h"
+
+namespace influx::worker {
+
+/// Installs the signal handlers of a worker and unblocks the signals.
+///
+/// SIGTERM asks for an orderly end: the loop sees shutdown_requested() and writes what was received. A
+/// second SIGTERM, or a write that does not end within kGraceMs of the first, ends the process at the
+/// server's next check for interrupts, and the batch is rolled back.
+void install_signal_handlers();
+
+/// Whether the process was asked to end.
+bool shutdown_requested() noexcept;
+
+/// How long a write may go on after SIGTERM.
+inline constexpr int kGraceMs = 600;
+
+/// Watches over a write: while one is on, a timer looks whether its grace is over.
+void start_write_watch();
+void stop_write_watch();
+
+}  // namespace influx::worker

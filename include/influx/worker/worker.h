@@ -1,0 +1,75 @@
+#pragma once
+
+#include "influx/ingest/ingestor.h"
+#include "influx/transport/catcher.h"
+#include "influx/transport/inbox.h"
+#include "influx/worker/launch.h"
+#include "influx/worker/listener.h"
+#include "influx/worker/refusal_log.h"
+#include "influx/worker/worker_transactions.h"
+
+namespace influx::worker {
+
+/// A listener process: waits on its latch and its sockets, gathers datagrams, and writes them a batch
+/// at a time. There is one object in a process, and it lives until the process ends.
+class Worker {
+ public:
+  explicit Worker(const LaunchArguments& arguments);
+
+  /// Opens the sockets. Throws postgres::Error.
+  void listen();
+
+  /// Receives and writes until the process is told to stop; then writes what was received.
+  void run();
+
+  /// Stops the thread and logs the totals. Called when the process exits, in whatever way.
+  void leave() noexcept;
+
+ private:
+  void describe_process();
+  void rebuild_wait_sets();
+
+  void wait();
+  long wait_time() const;
+  void handle_interrupts();
+  void reload();
+
+  void receive(std::size_t most);
+  void survey();
+  bool batch_is_due() const;
+  void write_batch();
+  void take_batch();
+  void give_up_batch(const char* reason);
+  void finish();
+
+  LaunchArguments arguments_;
+  Listener listener_;
+  transport::Inbox inbox_;
+  transport::Catcher catcher_;
+  RefusalLog refusals_;
+  WorkerTransactions transactions_;
+  ingest::Ingestor ingestor_;
+  MemoryContext memory_;  ///< reset in each turn of the loop
+
+  WaitEventSet* all_events_ = nullptr;    ///< latch, postmaster, sockets
+  WaitEventSet* quiet_events_ = nullptr;  ///< latch and postmaster only
+
+  /// What the inbox holds beyond the last batch, as far as survey() has looked.
+  struct Pending {
+    std::size_t lines = 0;
+    std::size_t bytes = 0;
+    std::size_t datagrams = 0;
+    std::int64_t since_ns = 0;  ///< on the monotonic clock
+  };
+  Pending pending_;
+  bool busy_ = false;  ///< the last receive() brought many datagrams
+  bool statistics_pending_ = false;
+
+  std::uint64_t stored_ = 0;
+  std::uint64_t lost_datagrams_ = 0;
+  std::size_t batch_datagrams_ = 0;  ///< in the batch that is being written
+  std::uint64_t reported_losses_ = 0;
+  std::int64_t losses_reported_ns_ = 0;
+};
+
+}  // namespace influx::worker

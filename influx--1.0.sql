@@ -1,0 +1,71 @@
+-- complain if the script is sourced in psql, rather than by CREATE EXTENSION
+\echo Use "CREATE EXTENSION influx" to load this file. \quit
+
+CREATE FUNCTION worker_launch(namespace regnamespace, service text, precision text DEFAULT 'ns')
+RETURNS integer
+AS 'MODULE_PATHNAME', 'influx_worker_launch'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION worker_launch(regnamespace, text, text)
+IS 'start a listener on a UDP port or service that stores points in tables of a schema';
+
+CREATE FUNCTION worker_launch(namespace regnamespace, service integer, precision text DEFAULT 'ns')
+RETURNS integer
+AS 'MODULE_PATHNAME', 'influx_worker_launch_port'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION worker_launch(regnamespace, integer, text)
+IS 'start a listener on a UDP port that stores points in tables of a schema';
+
+CREATE FUNCTION worker_launch(service text)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'influx_worker_launch_here'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION worker_launch(text)
+IS 'start a listener on a UDP port or service that stores points in tables of this function''s schema';
+
+CREATE FUNCTION worker_launch(service integer)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'influx_worker_launch_here_port'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION worker_launch(integer)
+IS 'start a listener on a UDP port that stores points in tables of this function''s schema';
+
+CREATE PROCEDURE send_packet(packet text, service text, hostname text DEFAULT 'localhost')
+AS 'MODULE_PATHNAME', 'influx_send_packet'
+LANGUAGE C;
+COMMENT ON PROCEDURE send_packet(text, text, text)
+IS 'send a text as one UDP datagram';
+
+CREATE PROCEDURE send_packet(packet text, service integer, hostname text DEFAULT 'localhost')
+AS 'MODULE_PATHNAME', 'influx_send_packet_port'
+LANGUAGE C;
+COMMENT ON PROCEDURE send_packet(text, integer, text)
+IS 'send a text as one UDP datagram';
+
+CREATE FUNCTION parse_influx(lines text, precision text DEFAULT 'ns')
+RETURNS TABLE (_metric text, _time timestamptz, _tags jsonb, _fields jsonb)
+AS 'MODULE_PATHNAME', 'influx_parse'
+LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 100;
+COMMENT ON FUNCTION parse_influx(text, text)
+IS 'the points of a text in line protocol';
+
+CREATE FUNCTION insert_lines(namespace regnamespace, lines text, precision text DEFAULT 'ns')
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'influx_insert_lines'
+LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION insert_lines(regnamespace, text, text)
+IS 'store a text in line protocol in tables of a schema, all of it or nothing';
+
+CREATE FUNCTION _create(metric name, tags name[], fields name[])
+RETURNS regclass
+AS 'MODULE_PATHNAME', 'influx_create'
+LANGUAGE C VOLATILE STRICT;
+COMMENT ON FUNCTION _create(name, name[], name[])
+IS 'make the table of a measurement; a function of this name and type in a target schema replaces it there';
+
+-- Opening ports and sending into the network is for those whom an administrator allows it.
+REVOKE EXECUTE ON FUNCTION worker_launch(regnamespace, text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION worker_launch(regnamespace, integer, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION worker_launch(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION worker_launch(integer) FROM PUBLIC;
+REVOKE EXECUTE ON PROCEDURE send_packet(text, text, text) FROM PUBLIC;
+REVOKE EXECUTE ON PROCEDURE send_packet(text, integer, text) FROM PUBLIC;

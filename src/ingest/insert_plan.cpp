@@ -1,0 +1,263 @@
+#include "influx/ingest/insert_plan.h"
+
+#include "influx/postgres/compat.h"
+#include "influx/postgres/settings.h"
+#include "influx/postgres/text.h"
+#include "influx/postgres/transaction.h"
+
+namespace influx::ingest {
+
+using schema::Column;
+using schema::ColumnIndex;
+using schema::Table;
+
+namespace {
+
+/// The name of the rows in the statement. An ephemeral relation hides a table of the same name.
+constexpr const char* kRows = "influx_batch";
+
+bool has_tuplestore_scan(const Plan* plan);
+
+bool any_has_tuplestore_scan(const List* plans) {
+  const ListCell* cell = nullptr;
+  foreach (cell, plans) {
+    if (has_tuplestore_scan(static_cast<const Plan*>(lfirst(cell)))) return true;
+  }
+  return false;
+}
+
+/// Whether the rows are read by this plan itself. A planner that sends the query elsewhere leaves no
+/// such scan behind, and the execution would not find the tuplestore.
+bool has_tuplestore_scan(const Plan* plan) {
+  if (plan == nullptr) return false;
+  switch (nodeTag(plan)) {
+    case T_NamedTuplestoreScan:
+      return true;
+    case T_CustomScan:
+      if (any_has_tuplestore_scan(reinterpret_cast<const CustomScan*>(plan)->custom_plans)) {
+        return true;
+      }
+      break;
+    case T_SubqueryScan:
+      if (has_tuplestore_scan(reinterpret_cast<const SubqueryScan*>(plan)->subplan)) return true;
+      break;
+    case T_Append:
+      if (any_has_tuplestore_scan(reinterpret_cast<const Append*>(plan)->appendplans)) return true;
+      break;
+    default:
+      break;
+  }
+  return has_tuplestore_scan(plan->lefttree) || has_tuplestore_scan(plan->righttree);
+}
+
+/// Whether the statement, as it is planned now, reads the tuplestore.
+bool reads_tuplestore(SPIPlanPtr plan) {
+  CachedPlan* planned = SPI_plan_get_cached_plan(plan);
+  if (planned == nullptr) return true;  // rewritten into several statements by a rule
+  bool found = false;
+  const ListCell* cell = nullptr;
+  foreach (cell, planned->stmt_list) {
+    const auto* statement = static_cast<const PlannedStmt*>(lfirst(cell));
+    if (statement->commandType == CMD_UTILITY) continue;
+    found = found || has_tuplestore_scan(statement->planTree) ||
+            any_has_tuplestore_scan(statement->subplans);
+  }
+  ReleaseCachedPlan(planned, CurrentResourceOwner);
+  return found;
+}
+
+void append_insert(StringInfo sql, Oid relation, TupleDesc descriptor) {
+  appendStringInfoString(sql, "INSERT INTO ");
+  postgres::append_qualified(sql, get_namespace_name(get_rel_namespace(relation)),
+                             get_rel_name(relation));
+  for (int i = 0; i < descriptor->natts; ++i) {
+    appendStringInfoString(sql, i == 0 ? " (" : ", ");
+    postgres::append_identifier(sql, NameStr(TupleDescAttr(descriptor, i)->attname));
+  }
+  appendStringInfoString(sql, ") SELECT ");
+}
+
+SPIPlanPtr prepare_and_keep(const char* sql, int count, Oid* types) {
+  SPIPlanPtr plan = SPI_prepare(sql, count, types);
+  if (plan == nullptr) elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+  SPI_keepplan(plan);
+  return plan;
+}
+
+void check_inserted(int result) {
+  if (result < 0) elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
+}
+
+}  // namespace
+
+InsertPlan::InsertPlan(const Table& table, std::vector<ColumnIndex> columns)
+    : columns_(std::move(columns)), slots_(table.columns.size(), -1), relation_(table.oid) {
+  const auto count = static_cast<int>(columns_.size());
+  postgres::guard([&] {
+    memory_ = AllocSetContextCreate(TopMemoryContext, "influx plan", ALLOCSET_SMALL_SIZES);
+    postgres::in_context(memory_, [&] { descriptor_ = CreateTemplateTupleDesc(count); });
+    for (int slot = 0; slot < count; ++slot) {
+      const Column& column = table.column(columns_[static_cast<std::size_t>(slot)]);
+      // Without a type modifier: INSERT coerces to the column's own, and so enforces it.
+      const char* name = postgres::c_string(postgres::from_utf8(column.name));
+      TupleDescInitEntry(descriptor_, static_cast<AttrNumber>(slot + 1), name, column.type, -1, 0);
+    }
+  });
+  for (int slot = 0; slot < count; ++slot) {
+    const ColumnIndex index = columns_[static_cast<std::size_t>(slot)];
+    slots_[static_cast<std::size_t>(index)] = static_cast<std::int16_t>(slot);
+    if (table.column(index).has_default) ++columns_with_default_;
+  }
+}
+
+InsertPlan::~InsertPlan() {
+  if (plan_ != nullptr) SPI_freeplan(plan_);
+  if (memory_ != nullptr) MemoryContextDelete(memory_);
+}
+
+bool InsertPlan::takes(const Table& table, std::span<const ColumnIndex> present) const noexcept {
+  std::size_t with_default = 0;
+  for (const ColumnIndex index : present) {
+    if (slot_of(index) < 0) return false;
+    if (table.column(index).has_default) ++with_default;
+  }
+  return with_default == columns_with_default_;
+}
+
+void InsertPlan::insert(Tuplestorestate* rows, std::size_t count) {
+  if (plan_ == nullptr) prepare(relation_);
+  if (source_ == Source::kTuplestore) {
+    insert_from_tuplestore(rows, count);
+  } else {
+    insert_from_arrays(rows, count);
+  }
+}
+
+void InsertPlan::prepare(Oid relation) {
+  if (postgres::settings.row_source == postgres::kRowSourceAuto) {
+    prepare_tuplestore(relation);
+    if (source_ == Source::kTuplestore) return;
+  }
+  prepare_arrays(relation);
+}
+
+void InsertPlan::prepare_tuplestore(Oid relation) {
+  StringInfoData sql;
+  initStringInfo(&sql);
+  append_insert(&sql, relation, descriptor_);
+  for (int i = 0; i < descriptor_->natts; ++i) {
+    if (i > 0) appendStringInfoString(&sql, ", ");
+    postgres::append_identifier(&sql, NameStr(TupleDescAttr(descriptor_, i)->attname));
+  }
+  appendStringInfo(&sql, " FROM %s", kRows);
+
+  register_rows(nullptr, 0);
+  plan_ = prepare_and_keep(sql.data, 0, nullptr);
+  source_ = reads_tuplestore(plan_) ? Source::kTuplestore : Source::kArrays;
+  SPI_unregister_relation(kRows);
+  if (source_ == Source::kArrays) SPI_freeplan(std::exchange(plan_, nullptr));
+}
+
+void InsertPlan::prepare_arrays(Oid relation) {
+  StringInfoData sql;
+  initStringInfo(&sql);
+  append_insert(&sql, relation, descriptor_);
+
+  StringInfoData arguments;
+  initStringInfo(&arguments);
+  const int count = descriptor_->natts;
+  auto* types = static_cast<Oid*>(palloc(sizeof(Oid) * static_cast<std::size_t>(count)));
+  as_text_.assign(static_cast<std::size_t>(count), false);
+  for (int i = 0; i < count; ++i) {
+    const Oid type = TupleDescAttr(descriptor_, i)->atttypid;
+    types[i] = get_array_type(type);
+    // unnest() would take an array of arrays, or of rows, further apart than we put it together.
+    const bool as_text =
+        types[i] == InvalidOid || get_element_type(type) != InvalidOid || type_is_rowtype(type);
+    as_text_[static_cast<std::size_t>(i)] = as_text;
+    appendStringInfo(&sql, "%sc%d", i == 0 ? "" : ", ", i + 1);
+    if (as_text) {
+      types[i] = TEXTARRAYOID;
+      appendStringInfo(&sql, "::%s", format_type_be_qualified(type));
+    }
+    appendStringInfo(&arguments, "%s$%d", i == 0 ? "" : ", ", i + 1);
+  }
+  appendStringInfo(&sql, " FROM pg_catalog.unnest(%s) AS %s (", arguments.data, kRows);
+  for (int i = 0; i < count; ++i) appendStringInfo(&sql, "%sc%d", i == 0 ? "" : ", ", i + 1);
+  appendStringInfoChar(&sql, ')');
+
+  plan_ = prepare_and_keep(sql.data, count, types);
+  source_ = Source::kArrays;
+}
+
+/// Registers `rows` in the current SPI connection, under the name that the statement uses.
+void InsertPlan::register_rows(Tuplestorestate* rows, std::size_t count) {
+  auto* relation =
+      static_cast<EphemeralNamedRelation>(palloc0(sizeof(EphemeralNamedRelationData)));
+  relation->md.name = pstrdup(kRows);
+  relation->md.reliddesc = InvalidOid;
+  relation->md.tupdesc = descriptor_;
+  relation->md.enrtype = ENR_NAMED_TUPLESTORE;
+  relation->md.enrtuples = static_cast<double>(count);
+  relation->reldata = rows;
+  // An error in an earlier statement may have left its rows behind.
+  SPI_unregister_relation(kRows);
+  const int result = SPI_register_relation(relation);
+  if (result < 0) {
+    elog(ERROR, "SPI_register_relation failed: %s", SPI_result_code_string(result));
+  }
+}
+
+void InsertPlan::insert_from_tuplestore(Tuplestorestate* rows, std::size_t count) {
+  register_rows(rows, count);
+  check_inserted(SPI_execute_plan(plan_, nullptr, nullptr, false, 0));
+  SPI_unregister_relation(kRows);
+}
+
+void InsertPlan::insert_from_arrays(Tuplestorestate* rows, std::size_t count) {
+  const int columns = descriptor_->natts;
+  const auto width = static_cast<std::size_t>(columns);
+  // One palloc'd run of datums and of null flags for each column.
+  auto* values = static_cast<Datum*>(palloc_extended(sizeof(Datum) * width * count, MCXT_ALLOC_HUGE));
+  auto* nulls = static_cast<bool*>(palloc_extended(sizeof(bool) * width * count, MCXT_ALLOC_HUGE));
+
+  TupleTableSlot* slot = MakeSingleTupleTableSlot(descriptor_, &TTSOpsMinimalTuple);
+  tuplestore_rescan(rows);
+  for (std::size_t row = 0; row < count && tuplestore_gettupleslot(rows, true, true, slot); ++row) {
+    slot_getallattrs(slot);
+    for (int i = 0; i < columns; ++i) {
+      const std::size_t cell = static_cast<std::size_t>(i) * count + row;
+      const Form_pg_attribute attribute = TupleDescAttr(descriptor_, i);
+      nulls[cell] = slot->tts_isnull[i];
+      if (nulls[cell]) continue;
+      if (travels_as_text(i)) {
+        Oid output = InvalidOid;
+        bool is_varlena = false;
+        getTypeOutputInfo(attribute->atttypid, &output, &is_varlena);
+        const char* text = OidOutputFunctionCall(output, slot->tts_values[i]);
+        values[cell] = CStringGetTextDatum(text);
+      } else {
+        values[cell] = datumCopy(slot->tts_values[i], attribute->attbyval, attribute->attlen);
+      }
+    }
+  }
+  ExecDropSingleTupleTableSlot(slot);
+
+  auto* arguments = static_cast<Datum*>(palloc(sizeof(Datum) * width));
+  int dimensions[] = {static_cast<int>(count)};
+  int lower_bounds[] = {1};
+  for (int i = 0; i < columns; ++i) {
+    const std::size_t first = static_cast<std::size_t>(i) * count;
+    const Oid type = travels_as_text(i) ? TEXTOID : TupleDescAttr(descriptor_, i)->atttypid;
+    int16 length = 0;
+    bool by_value = false;
+    char alignment = 0;
+    get_typlenbyvalalign(type, &length, &by_value, &alignment);
+    arguments[i] = PointerGetDatum(construct_md_array(values + first, nulls + first, 1, dimensions,
+                                                      lower_bounds, type, length, by_value,
+                                                      alignment));
+  }
+  check_inserted(SPI_execute_plan(plan_, arguments, nullptr, false, 0));
+}
+
+}  // namespace influx::ingest

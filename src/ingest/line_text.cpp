@@ -1,0 +1,37 @@
+#include "influx/ingest/line_text.h"
+
+namespace influx::ingest {
+
+namespace {
+
+constexpr int kMostBytesShown = 200;
+
+}  // namespace
+
+const char* line_text(std::string_view line) {
+  const bool cut = line.size() > kMostBytesShown;
+  if (cut) {
+    // At a character boundary, so that the check below does not fail for the cut alone.
+    const int length = pg_encoding_mbcliplen(PG_UTF8, line.data(), static_cast<int>(line.size()),
+                                             kMostBytesShown);
+    line = line.substr(0, static_cast<std::size_t>(length));
+  }
+  const bool plain_utf8 =
+      GetDatabaseEncoding() == PG_UTF8 &&
+      pg_verify_mbstr_len(PG_UTF8, line.data(), static_cast<int>(line.size()), true) >= 0;
+  StringInfoData text;
+  initStringInfo(&text);
+  for (const char c : line) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool shows = byte >= 0x20 && byte != 0x7F && (byte < 0x80 || plain_utf8);
+    if (shows) {
+      appendStringInfoChar(&text, c);
+    } else {
+      appendStringInfo(&text, "\\x%02x", byte);
+    }
+  }
+  if (cut) appendStringInfoString(&text, "...");
+  return text.data;
+}
+
+}  // namespace influx::ingest

@@ -1,0 +1,83 @@
+#include "influx/ingest/row_group.h"
+
+#include "influx/postgres/transaction.h"
+
+namespace influx::ingest {
+
+using schema::ColumnIndex;
+using schema::Table;
+
+namespace {
+
+/// The rows of a batch stay in memory: their number of bytes is bounded by the batch, and a temporary
+/// file would be closed with the transaction that made it.
+constexpr int kNeverSpill = INT_MAX;
+
+/// Sets of columns that differ in columns with defaults need plans of their own; a table that is fed
+/// with ever new sets starts over at this number.
+constexpr std::size_t kMostPlans = 64;
+
+}  // namespace
+
+RowGroup::RowGroup(std::shared_ptr<const Table> table, std::shared_ptr<InsertPlan> plan,
+                   MemoryContext memory)
+    : table_(std::move(table)), plan_(std::move(plan)), memory_(memory) {
+  rows_ = postgres::guard([&] {
+    return postgres::in_context(memory_,
+                                [] { return tuplestore_begin_heap(false, true, kNeverSpill); });
+  });
+}
+
+RowGroup::~RowGroup() { tuplestore_end(rows_); }
+
+void RowGroup::append(Datum* values, bool* nulls, const Line& line) {
+  // Room first: after the row is in, nothing may fail.
+  if (lines_.size() == lines_.capacity()) lines_.reserve(std::max<std::size_t>(64, 2 * lines_.size()));
+  tuplestore_putvalues(rows_, plan_->descriptor(), values, nulls);
+  lines_.push_back(line);
+}
+
+void RowGroup::mark_refused(std::size_t first, std::size_t count) {
+  if (refused_.empty()) refused_.resize(lines_.size(), false);
+  for (std::size_t row = first; row < first + count; ++row) refused_[row] = true;
+  refused_count_ += count;
+}
+
+void RowGroup::insert() { plan_->insert(rows_, lines_.size()); }
+
+void RowGroup::insert(std::size_t first, std::size_t count) {
+  Tuplestorestate* part = tuplestore_begin_heap(false, false, kNeverSpill);
+  TupleTableSlot* slot = MakeSingleTupleTableSlot(plan_->descriptor(), &TTSOpsMinimalTuple);
+  tuplestore_rescan(rows_);
+  tuplestore_skiptuples(rows_, static_cast<int64>(first), true);
+  for (std::size_t i = 0; i < count && tuplestore_gettupleslot(rows_, true, false, slot); ++i) {
+    tuplestore_puttupleslot(part, slot);
+  }
+  ExecDropSingleTupleTableSlot(slot);
+  plan_->insert(part, count);
+  tuplestore_end(part);
+}
+
+std::shared_ptr<InsertPlan> PlanCache::find(const std::shared_ptr<const Table>& table,
+                                            std::span<const ColumnIndex> present) {
+  Plans& known = tables_[table->oid];
+  if (known.table != table) known = {table, {}};
+  for (auto plan = known.plans.rbegin(); plan != known.plans.rend(); ++plan) {
+    if ((*plan)->takes(*table, present)) return *plan;
+  }
+
+  std::vector<ColumnIndex> columns(present.begin(), present.end());
+  if (!known.plans.empty()) {
+    for (const ColumnIndex column : known.plans.back()->columns()) {
+      if (!table->column(column).has_default) columns.push_back(column);
+    }
+  }
+  std::sort(columns.begin(), columns.end());
+  columns.erase(std::unique(columns.begin(), columns.end()), columns.end());
+
+  if (known.plans.size() >= kMostPlans) known.plans.clear();
+  known.plans.push_back(std::make_shared<InsertPlan>(*table, std::move(columns)));
+  return known.plans.back();
+}
+
+}  // namespace influx::ingest

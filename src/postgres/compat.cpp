@@ -1,0 +1,63 @@
+#include "influx/postgres/compat.h"
+
+#include "influx/postgres/transaction.h"
+
+extern "C" {
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#endif
+}
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "influx supports PostgreSQL 15 to 18"
+#endif
+
+namespace influx::postgres {
+
+uint32 listener_wait_event() {
+#if PG_VERSION_NUM >= 170000
+  static uint32 event = 0;
+  if (event == 0) event = WaitEventExtensionNew("InfluxListener");
+  return event;
+#else
+  return PG_WAIT_EXTENSION;
+#endif
+}
+
+WaitEventSet* create_wait_event_set(int events) {
+#if PG_VERSION_NUM >= 170000
+  return CreateWaitEventSet(nullptr, events);
+#else
+  return CreateWaitEventSet(TopMemoryContext, events);
+#endif
+}
+
+bool has_schema_privilege(Oid namespace_oid, Oid role, AclMode mode) {
+#if PG_VERSION_NUM >= 160000
+  return object_aclcheck(NamespaceRelationId, namespace_oid, role, mode) == ACLCHECK_OK;
+#else
+  return pg_namespace_aclcheck(namespace_oid, role, mode) == ACLCHECK_OK;
+#endif
+}
+
+bool input_value(FmgrInfo* function, char* text, Oid io_parameter, int32 type_modifier, Datum* value,
+                 ErrorData** error) {
+#if PG_VERSION_NUM >= 160000
+  ErrorSaveContext soft = {T_ErrorSaveContext};
+  soft.details_wanted = true;
+  if (InputFunctionCallSafe(function, text, io_parameter, type_modifier,
+                            reinterpret_cast<Node*>(&soft), value)) {
+    return true;
+  }
+  *error = soft.error_data;
+  return false;
+#else
+  *error = in_subtransaction(
+      [&] { *value = InputFunctionCall(function, text, io_parameter, type_modifier); });
+  return *error == nullptr;
+#endif
+}
+
+void report_statistics(bool force) { pgstat_report_stat(force); }
+
+}  // namespace influx::postgres

@@ -1,0 +1,86 @@
+#include "influx/postgres/error.h"
+
+namespace influx::postgres {
+
+MemoryContext error_context() {
+  static MemoryContext context = nullptr;
+  if (context == nullptr) {
+    context = AllocSetContextCreate(TopMemoryContext, "influx errors", ALLOCSET_SMALL_SIZES);
+  }
+  return context;
+}
+
+ServerError::ServerError(ErrorData* report)
+    : report_(new ErrorData*(report), [](ErrorData** held) {
+        if (*held != nullptr) FreeErrorData(*held);
+        delete held;
+      }) {}
+
+const char* ServerError::what() const noexcept {
+  const ErrorData* report = *report_;
+  return report != nullptr && report->message != nullptr ? report->message : "server error";
+}
+
+ErrorData* ServerError::release() const noexcept { return std::exchange(*report_, nullptr); }
+
+void detail::throw_server_error() {
+  MemoryContext before = MemoryContextSwitchTo(error_context());
+  ErrorData* report = CopyErrorData();
+  FlushErrorState();
+  MemoryContextSwitchTo(before);
+  throw ServerError(report);
+}
+
+Error::Error(int sqlstate, std::string_view message, std::string_view detail,
+             std::string_view hint) noexcept
+    : sqlstate_(sqlstate) {
+  const auto copy = [](char (&to)[256], std::string_view from) {
+    const std::size_t length = std::min(from.size(), sizeof(to) - 1);
+    std::memcpy(to, from.data(), length);
+    to[length] = '\0';
+  };
+  copy(message_, message);
+  copy(detail_, detail);
+  copy(hint_, hint);
+}
+
+void Error::warn() const {
+  ereport(WARNING, (errcode(sqlstate_), errmsg("%s", message_),
+                    *detail_ != '\0' ? errdetail("%s", detail_) : 0,
+                    *hint_ != '\0' ? errhint("%s", hint_) : 0));
+}
+
+void Error::raise() const {
+  ereport(ERROR, (errcode(sqlstate_), errmsg("%s", message_),
+                  *detail_ != '\0' ? errdetail("%s", detail_) : 0,
+                  *hint_ != '\0' ? errhint("%s", hint_) : 0));
+  pg_unreachable();
+}
+
+void PendingError::capture() noexcept {
+  try {
+    throw;
+  } catch (const ServerError& raised) {
+    report = raised.release();
+  } catch (const Error& raised) {
+    error = raised;
+  } catch (const std::bad_alloc&) {
+    error = Error(ERRCODE_OUT_OF_MEMORY, "out of memory");
+  } catch (const std::exception& raised) {
+    error = Error(ERRCODE_INTERNAL_ERROR, raised.what());
+  } catch (...) {
+    // The member says so already.
+  }
+}
+
+void PendingError::raise() const {
+  if (report == nullptr) error.raise();
+  // ReThrowError copies the report and does not come back, so the original is freed by the next error
+  // that takes this way.
+  static ErrorData* last_raised = nullptr;
+  if (last_raised != nullptr) FreeErrorData(last_raised);
+  last_raised = report;
+  ReThrowError(report);
+}
+
+}  // namespace influx::postgres

@@ -1,0 +1,38 @@
+#include "influx/postgres/text.h"
+
+namespace influx::postgres {
+
+bool converts_text() {
+  const int encoding = GetDatabaseEncoding();
+  return encoding != PG_UTF8 && encoding != PG_SQL_ASCII;
+}
+
+std::string_view from_utf8(std::string_view text) {
+  if (!converts_text()) return text;
+  const char* converted = pg_any_to_server(text.data(), static_cast<int>(text.size()), PG_UTF8);
+  return converted == text.data() ? text : std::string_view(converted);
+}
+
+std::string_view to_utf8(std::string_view text) {
+  if (!converts_text()) return text;
+  const char* converted = pg_server_to_any(text.data(), static_cast<int>(text.size()), PG_UTF8);
+  return converted == text.data() ? text : std::string_view(converted);
+}
+
+char* c_string(std::string_view text) { return pnstrdup(text.data(), text.size()); }
+
+Datum text_datum(std::string_view text) {
+  return PointerGetDatum(cstring_to_text_with_len(text.data(), static_cast<int>(text.size())));
+}
+
+void append_identifier(StringInfo out, const char* name) {
+  appendStringInfoString(out, quote_identifier(name));
+}
+
+void append_qualified(StringInfo out, const char* schema, const char* name) {
+  append_identifier(out, schema);
+  appendStringInfoChar(out, '.');
+  append_identifier(out, name);
+}
+
+}  // namespace influx::postgres

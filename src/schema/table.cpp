@@ -1,0 +1,177 @@
+#include "influx/schema/table.h"
+
+#include "influx/postgres/settings.h"
+#include "influx/postgres/text.h"
+#include "influx/postgres/transaction.h"
+
+namespace influx::schema {
+
+namespace {
+
+ColumnKind kind_of(Oid type) noexcept {
+  switch (type) {
+    case FLOAT8OID:
+      return ColumnKind::kFloat8;
+    case FLOAT4OID:
+      return ColumnKind::kFloat4;
+    case INT2OID:
+      return ColumnKind::kInt2;
+    case INT4OID:
+      return ColumnKind::kInt4;
+    case INT8OID:
+      return ColumnKind::kInt8;
+    case NUMERICOID:
+      return ColumnKind::kNumeric;
+    case BOOLOID:
+      return ColumnKind::kBoolean;
+    case TEXTOID:
+    case VARCHAROID:
+      return ColumnKind::kText;
+    case JSONBOID:
+      return ColumnKind::kJsonb;
+    default:
+      return ColumnKind::kOther;
+  }
+}
+
+TimeKind time_kind_of(Oid type) noexcept {
+  switch (type) {
+    case TIMESTAMPTZOID:
+      return TimeKind::kTimestamptz;
+    case TIMESTAMPOID:
+      return TimeKind::kTimestamp;
+    case INT8OID:
+      return TimeKind::kNanoseconds;
+    default:
+      return TimeKind::kUnsupported;
+  }
+}
+
+}  // namespace
+
+bool takes_rows(char relation_kind, const char** refusal) noexcept {
+  switch (relation_kind) {
+    case RELKIND_RELATION:
+    case RELKIND_PARTITIONED_TABLE:
+    case RELKIND_VIEW:
+    case RELKIND_FOREIGN_TABLE:
+      *refusal = nullptr;
+      return true;
+    case RELKIND_MATVIEW:
+      *refusal = "it is a materialized view";
+      return false;
+    case RELKIND_INDEX:
+    case RELKIND_PARTITIONED_INDEX:
+      *refusal = "it is an index";
+      return false;
+    case RELKIND_SEQUENCE:
+      *refusal = "it is a sequence";
+      return false;
+    case RELKIND_COMPOSITE_TYPE:
+      *refusal = "it is a composite type";
+      return false;
+    default:
+      *refusal = "it is not a table";
+      return false;
+  }
+}
+
+std::shared_ptr<Table> Table::describe(std::string_view measurement, Oid relation_oid) {
+  // The object is owned before the server is called; the guard turns an error of the server into an
+  // exception, so that its destructor runs.
+  auto table = std::shared_ptr<Table>(new Table);
+  table->measurement = measurement;
+  table->oid = relation_oid;
+  Table* described = table.get();
+  const bool found = postgres::guard([&] { return described->read_catalog(); });
+  if (!found) return nullptr;
+  table->index_columns();
+  table->find_special_columns();
+  return table;
+}
+
+bool Table::read_catalog() {
+  memory_ = AllocSetContextCreate(TopMemoryContext, "influx table", ALLOCSET_SMALL_SIZES);
+  Relation relation = try_relation_open(oid, AccessShareLock);
+  if (relation == nullptr) return false;
+  const bool same_name = postgres::to_utf8(RelationGetRelationName(relation)) == measurement;
+  kind = relation->rd_rel->relkind;
+  if (same_name && takes_rows(kind, &refusal)) {
+    TupleDesc descriptor = RelationGetDescr(relation);
+    const bool may_insert = pg_class_aclcheck(oid, GetUserId(), ACL_INSERT) == ACLCHECK_OK;
+    width = static_cast<std::size_t>(descriptor->natts);
+    columns.reserve(static_cast<std::size_t>(descriptor->natts));
+    for (int i = 0; i < descriptor->natts; ++i) {
+      const FormData_pg_attribute& attribute = *TupleDescAttr(descriptor, i);
+      if (!attribute.attisdropped) describe_column(attribute, may_insert);
+    }
+  }
+  relation_close(relation, AccessShareLock);
+  return same_name;
+}
+
+Table::~Table() {
+  if (memory_ != nullptr) MemoryContextDelete(memory_);
+}
+
+void Table::describe_column(const FormData_pg_attribute& attribute, bool may_insert) {
+  Column& column = columns.emplace_back();
+  column.name = postgres::to_utf8(NameStr(attribute.attname));
+  column.number = attribute.attnum;
+  column.type = getBaseType(attribute.atttypid);
+  column.kind = kind_of(column.type);
+
+  Oid input = InvalidOid;
+  getTypeInputInfo(column.type, &input, &column.io_parameter);
+  fmgr_info_cxt(input, &column.input, memory_);
+
+  // A view passes on what is left out to the table below, whose defaults we do not see.
+  column.has_default = attribute.atthasdef || attribute.attidentity != '\0' ||
+                       kind == RELKIND_VIEW || get_typdefault(attribute.atttypid) != nullptr;
+  if (attribute.attgenerated != '\0') {
+    column.refusal = "it is a generated column";
+  } else if (attribute.attidentity == ATTRIBUTE_IDENTITY_ALWAYS) {
+    column.refusal = "it is an identity column that is always generated";
+  } else if (!may_insert && pg_attribute_aclcheck(oid, attribute.attnum, GetUserId(),
+                                                  ACL_INSERT) != ACLCHECK_OK) {
+    column.refusal = "permission to insert into it is denied";
+  }
+}
+
+void Table::index_columns() {
+  by_name_.reserve(columns.size());
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    by_name_.emplace(columns[i].name, static_cast<ColumnIndex>(i));
+  }
+}
+
+void Table::find_special_columns() {
+  time_name = "_time";
+  time = find(time_name);
+  if (time == kNoColumn) {
+    time_name = postgres::settings.time_column;
+    time = find(time_name);
+  }
+  if (time != kNoColumn) time_kind = time_kind_of(column(time).type);
+
+  const auto writable_jsonb = [this](std::string_view name) {
+    const ColumnIndex index = find(name);
+    const bool usable = index != kNoColumn && column(index).kind == ColumnKind::kJsonb &&
+                        column(index).refusal == nullptr;
+    return usable ? index : kNoColumn;
+  };
+  tags = writable_jsonb("_tags");
+  fields = writable_jsonb("_fields");
+}
+
+ColumnIndex Table::find(std::string_view name, ColumnIndex hint) const noexcept {
+  if (hint != kNoColumn && column(hint).name == name) return hint;
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? kNoColumn : found->second;
+}
+
+bool Table::reserves(std::string_view key) const noexcept {
+  return key == time_name || key == "_time" || key == "_tags" || key == "_fields";
+}
+
+}  // namespace influx::schema

@@ -1,0 +1,62 @@
+// worker_launch(): starts a listener.
+
+#include "influx/postgres/error.h"
+#include "influx/sql/arguments.h"
+#include "influx/worker/launch.h"
+
+namespace {
+
+using influx::sql::check_schema;
+using influx::sql::port_of_service;
+using influx::sql::precision_argument;
+using influx::sql::require_argument;
+using influx::sql::service_argument;
+
+/// What would let the worker fail at its own start, said where it can be said better.
+void check_role(Oid role) {
+  HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "role with OID %u does not exist", role);
+  const bool can_log_in = reinterpret_cast<Form_pg_authid>(GETSTRUCT(tuple))->rolcanlogin;
+  ReleaseSysCache(tuple);
+  if (can_log_in) return;
+  ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+                  errmsg("role \"%s\" is not permitted to log in, and so cannot run a listener",
+                         GetUserNameFromId(role, false)),
+                  errhint("Launch as a role with LOGIN.")));
+}
+
+Datum launch(Oid namespace_oid, std::string_view service, influx::line_protocol::Precision precision) {
+  check_schema(namespace_oid);
+  check_role(GetUserId());
+  if (RecoveryInProgress()) {
+    ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+                    errmsg("cannot launch a listener during recovery"),
+                    errhint("Launch it after the server has been promoted.")));
+  }
+  influx::worker::LaunchArguments arguments;
+  arguments.database = MyDatabaseId;
+  arguments.role = GetUserId();
+  arguments.namespace_oid = namespace_oid;
+  arguments.port = port_of_service(service);
+  arguments.precision = precision;
+  return Int32GetDatum(influx::worker::launch(arguments));
+}
+
+Datum launch_in_schema(FunctionCallInfo fcinfo, bool service_is_integer) {
+  require_argument(fcinfo, 0, "namespace");
+  return launch(PG_GETARG_OID(0), service_argument(fcinfo, 1, service_is_integer),
+                precision_argument(fcinfo, 2));
+}
+
+Datum launch_here(FunctionCallInfo fcinfo, bool service_is_integer) {
+  return launch(get_func_namespace(fcinfo->flinfo->fn_oid),
+                service_argument(fcinfo, 0, service_is_integer),
+                influx::line_protocol::Precision::kNanosecond);
+}
+
+}  // namespace
+
+INFLUX_FUNCTION(influx_worker_launch) { return launch_in_schema(fcinfo, false); }
+INFLUX_FUNCTION(influx_worker_launch_port) { return launch_in_schema(fcinfo, true); }
+INFLUX_FUNCTION(influx_worker_launch_here) { return launch_here(fcinfo, false); }
+INFLUX_FUNCTION(influx_worker_launch_here_port) { return launch_here(fcinfo, true); }

@@ -1,0 +1,140 @@
+#include "influx/transport/udp_socket.h"
+
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <utility>
+
+#include "failure.h"
+
+namespace influx::transport {
+
+namespace {
+
+/// Closes the descriptor it was given at the end of the scope.
+class Closer {
+ public:
+  explicit Closer(int descriptor) noexcept : descriptor_(descriptor) {}
+  Closer(const Closer&) = delete;
+  Closer& operator=(const Closer&) = delete;
+  ~Closer() {
+    if (descriptor_ >= 0) close(descriptor_);
+  }
+
+ private:
+  const int descriptor_;
+};
+
+const sockaddr* as_sockaddr(const Endpoint& endpoint) noexcept {
+  return reinterpret_cast<const sockaddr*>(&endpoint.address);
+}
+
+int open_socket(const Endpoint& endpoint) noexcept {
+  return socket(endpoint.address.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
+}
+
+bool switch_on(int descriptor, int level, int option) noexcept {
+  const int on = 1;
+  return setsockopt(descriptor, level, option, &on, sizeof(on)) == 0;
+}
+
+/// The error that waits at the socket, and is taken away by this call; 0 where there is none.
+int pending_error(int descriptor) noexcept {
+  int error = 0;
+  socklen_t length = sizeof(error);
+  return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length) == 0 ? error : errno;
+}
+
+/// Sends to one endpoint; returns an errno, 0 for success.
+int send_to(const Endpoint& endpoint, std::string_view payload) noexcept {
+  const int descriptor = open_socket(endpoint);
+  if (descriptor < 0) return errno;
+  const Closer closer(descriptor);
+
+  // Only a connected socket is told that nobody listens.
+  if (connect(descriptor, as_sockaddr(endpoint), endpoint.length) != 0) return errno;
+  if (send(descriptor, payload.data(), payload.size(), 0) < 0) return errno;
+
+  // On the loopback the refusal has come before send() returns, unless the kernel put the delivery
+  // off; then it comes as soon as the kernel's own thread has run.
+  if (const int error = pending_error(descriptor); error != 0) return error;
+  sched_yield();
+  return pending_error(descriptor);
+}
+
+}  // namespace
+
+std::optional<UdpSocket> UdpSocket::bind(const Endpoint& endpoint, Failure& failure) {
+  UdpSocket bound(open_socket(endpoint));
+  const int descriptor = bound.descriptor_;
+  // An IPv6 socket that took IPv4 as well would get in the way of the IPv4 socket of the same port.
+  if (descriptor < 0 || !switch_on(descriptor, SOL_SOCKET, SO_REUSEPORT) ||
+      !switch_on(descriptor, SOL_SOCKET, SO_RXQ_OVFL) ||
+      (endpoint.address.ss_family == AF_INET6 &&
+       !switch_on(descriptor, IPPROTO_IPV6, IPV6_V6ONLY)) ||
+      ::bind(descriptor, as_sockaddr(endpoint), endpoint.length) != 0) {
+    failure = system_failure(errno);
+    return std::nullopt;
+  }
+
+  Endpoint& address = bound.endpoint_;
+  address.length = sizeof(address.address);
+  if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&address.address), &address.length) !=
+      0) {
+    failure = system_failure(errno);
+    return std::nullopt;
+  }
+  return bound;
+}
+
+UdpSocket::UdpSocket(UdpSocket&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)),
+      endpoint_(other.endpoint_),
+      reported_drops_(other.reported_drops_) {}
+
+UdpSocket& UdpSocket::operator=(UdpSocket&& other) noexcept {
+  if (this != &other) {
+    if (descriptor_ >= 0) close(descriptor_);
+    descriptor_ = std::exchange(other.descriptor_, -1);
+    endpoint_ = other.endpoint_;
+    reported_drops_ = other.reported_drops_;
+  }
+  return *this;
+}
+
+UdpSocket::~UdpSocket() {
+  if (descriptor_ >= 0) close(descriptor_);
+}
+
+std::size_t UdpSocket::set_read_buffer(std::size_t bytes) noexcept {
+  // The kernel takes an int, and doubles it.
+  int size = static_cast<int>(std::min<std::size_t>(bytes, INT_MAX / 2));
+  socklen_t length = sizeof(size);
+  if (setsockopt(descriptor_, SOL_SOCKET, SO_RCVBUFFORCE, &size, length) != 0) {
+    setsockopt(descriptor_, SOL_SOCKET, SO_RCVBUF, &size, length);
+  }
+  if (getsockopt(descriptor_, SOL_SOCKET, SO_RCVBUF, &size, &length) != 0) return 0;
+  return static_cast<std::size_t>(size) / 2;
+}
+
+std::uint32_t UdpSocket::drops_since_last(std::uint32_t reported) const noexcept {
+  return reported - std::exchange(reported_drops_, reported);
+}
+
+bool send_datagram(const std::vector<Endpoint>& endpoints, std::string_view payload,
+                   Failure& failure) {
+  int error = EDESTADDRREQ;
+  for (const Endpoint& endpoint : endpoints) {
+    error = send_to(endpoint, payload);
+    if (error == 0) return true;
+  }
+  failure = system_failure(error);
+  return false;
+}
+
+}  // namespace influx::transport

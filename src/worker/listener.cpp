@@ -1,0 +1,130 @@
+#include "influx/worker/listener.h"
+
+#include <cerrno>
+
+#include "influx/postgres/error.h"
+#include "influx/postgres/settings.h"
+
+namespace influx::worker {
+
+using transport::Endpoint;
+using transport::Failure;
+using transport::UdpSocket;
+
+namespace {
+
+/// A family that the kernel was built or configured without.
+bool is_missing_family(int error_number) noexcept {
+  return error_number == EAFNOSUPPORT || error_number == EADDRNOTAVAIL;
+}
+
+postgres::Error bind_error(const Endpoint& endpoint, const Failure& failure) {
+  int sqlstate = ERRCODE_SYSTEM_ERROR;
+  const char* hint = "";
+  if (failure.error_number == EADDRINUSE) {
+    sqlstate = ERRCODE_OBJECT_IN_USE;
+    hint = "Another program listens on this port. Choose another one, or stop that program.";
+  } else if (failure.error_number == EACCES) {
+    sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
+    hint = "Ports below 1024 are for privileged processes; choose a higher one.";
+  } else if (failure.error_number == EADDRNOTAVAIL) {
+    sqlstate = ERRCODE_CONFIG_FILE_ERROR;
+    hint = "Check influx.listen_addresses: this machine does not have the address.";
+  }
+  return {sqlstate, "could not bind UDP socket to " + endpoint.text() + ": " + failure.reason, {},
+          hint};
+}
+
+/// The addresses named by the setting, one a string. Throws where the list is malformed.
+std::vector<std::string> address_list() {
+  List* list = NIL;
+  const bool valid = postgres::guard(
+      [&] { return postgres::split_addresses(postgres::settings.listen_addresses, &list); });
+  if (!valid) throw postgres::Error(ERRCODE_CONFIG_FILE_ERROR, "influx.listen_addresses is malformed");
+  std::vector<std::string> addresses;
+  const ListCell* cell = nullptr;
+  foreach (cell, list) {
+    addresses.emplace_back(static_cast<const char*>(lfirst(cell)));
+  }
+  return addresses;
+}
+
+}  // namespace
+
+std::vector<Endpoint> Listener::wanted() const {
+  std::vector<Endpoint> endpoints;
+  for (const std::string& address : address_list()) {
+    Failure failure;
+    const std::vector<Endpoint> found = transport::listen_endpoints(address, port_, failure);
+    if (found.empty()) {
+      throw postgres::Error(
+          ERRCODE_CONFIG_FILE_ERROR,
+          "could not resolve address \"" + address + "\" to listen on: " + failure.reason, {},
+          "Check influx.listen_addresses.");
+    }
+    for (const Endpoint& endpoint : found) {
+      if (std::find(endpoints.begin(), endpoints.end(), endpoint) == endpoints.end()) {
+        endpoints.push_back(endpoint);
+      }
+    }
+  }
+  return endpoints;
+}
+
+void Listener::configure() {
+  const std::vector<Endpoint> endpoints = wanted();
+  std::vector<UdpSocket> opened;
+  std::optional<postgres::Error> passed_over;
+  for (const Endpoint& endpoint : endpoints) {
+    const bool open = std::any_of(sockets_.begin(), sockets_.end(), [&](const UdpSocket& socket) {
+      return socket.endpoint() == endpoint;
+    });
+    if (open) continue;
+    Failure failure;
+    std::optional<UdpSocket> socket = UdpSocket::bind(endpoint, failure);
+    if (socket.has_value()) {
+      opened.push_back(std::move(*socket));
+    } else if (is_missing_family(failure.error_number) && endpoints.size() > 1) {
+      passed_over = bind_error(endpoint, failure);
+    } else {
+      throw bind_error(endpoint, failure);
+    }
+  }
+
+  const auto is_unwanted = [&](const UdpSocket& socket) {
+    return std::find(endpoints.begin(), endpoints.end(), socket.endpoint()) == endpoints.end();
+  };
+  const auto kept = std::count_if(sockets_.begin(), sockets_.end(), std::not_fn(is_unwanted));
+  if (kept == 0 && opened.empty() && passed_over.has_value()) throw *passed_over;
+  std::erase_if(sockets_, is_unwanted);
+  for (UdpSocket& socket : opened) sockets_.push_back(std::move(socket));
+  set_read_buffers();
+}
+
+void Listener::set_read_buffers() {
+  const std::size_t wanted = static_cast<std::size_t>(postgres::settings.read_buffer) * 1024;
+  for (UdpSocket& socket : sockets_) {
+    const std::size_t granted = socket.set_read_buffer(wanted);
+    const std::string address = socket.endpoint().text();
+    if (granted >= wanted) {
+      ereport(LOG, (errmsg("influx: listening on %s with a read buffer of %zu kB", address.c_str(),
+                           granted / 1024)));
+    } else {
+      ereport(WARNING,
+              (errmsg("influx: listening on %s with a read buffer of %zu kB instead of %zu kB",
+                      address.c_str(), granted / 1024, wanted / 1024),
+               errhint("Raise the kernel's net.core.rmem_max, or lower influx.read_buffer.")));
+    }
+  }
+}
+
+std::string Listener::addresses() const {
+  std::string text;
+  for (const UdpSocket& socket : sockets_) {
+    if (!text.empty()) text += ", ";
+    text += socket.endpoint().text();
+  }
+  return text;
+}
+
+}  // namespace influx::worker

@@ -1,0 +1,57 @@
+#include "influx/worker/signals.h"
+
+#include <cerrno>
+
+namespace influx::worker {
+
+namespace {
+
+constexpr int kTickMs = 200;
+
+// Written by signal handlers.
+volatile sig_atomic_t requested = 0;
+volatile sig_atomic_t ticks_since_request = 0;
+
+TimeoutId write_watch = MAX_TIMEOUTS;
+
+/// What the server's own die() does.
+void end_at_next_check() {
+  InterruptPending = true;
+  ProcDiePending = true;
+  SetLatch(MyLatch);
+}
+
+void on_terminate(SIGNAL_ARGS) {
+  (void)postgres_signal_arg;
+  const int saved_errno = errno;
+  if (requested != 0) end_at_next_check();
+  requested = 1;
+  SetLatch(MyLatch);
+  errno = saved_errno;
+}
+
+void on_tick() {
+  if (requested == 0) return;
+  ticks_since_request = ticks_since_request + 1;
+  if (ticks_since_request * kTickMs >= kGraceMs) end_at_next_check();
+}
+
+}  // namespace
+
+void install_signal_handlers() {
+  pqsignal(SIGTERM, on_terminate);
+  pqsignal(SIGHUP, SignalHandlerForConfigReload);
+  BackgroundWorkerUnblockSignals();
+}
+
+bool shutdown_requested() noexcept { return requested != 0; }
+
+void start_write_watch() {
+  if (write_watch == MAX_TIMEOUTS) write_watch = RegisterTimeout(USER_TIMEOUT, on_tick);
+  enable_timeout_every(write_watch, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kTickMs),
+                       kTickMs);
+}
+
+void stop_write_watch() { disable_timeout(write_watch, false); }
+
+}  // namespace influx::worker

@@ -1,0 +1,286 @@
+#include "influx/worker/worker.h"
+
+#include <ctime>
+
+#include "influx/postgres/compat.h"
+#include "influx/postgres/error.h"
+#include "influx/postgres/settings.h"
+#include "influx/postgres/transaction.h"
+#include "influx/worker/signals.h"
+
+namespace influx::worker {
+
+using postgres::settings;
+
+namespace {
+
+/// Datagrams received in one turn of the loop, so that signals are seen under any load.
+constexpr std::size_t kMostPerTurn = 1024;
+/// Received once more when the process is told to end: about what a kernel's buffer holds.
+constexpr std::size_t kMostAtEnd = 16384;
+
+/// Where a turn brought this many datagrams, the next ones are gathered for a nap instead of waking up
+/// for each; the kernel holds far more than comes in in that time.
+constexpr std::size_t kBusyDatagrams = 8;
+constexpr long kNapMs = 5;
+
+/// Batches of this size are written with the catcher beside: less than that comes in slowly enough for
+/// the kernel's buffer to outlast the write.
+constexpr std::size_t kLoadBytes = std::size_t{64} * 1024;
+
+constexpr int kAttempts = 3;
+constexpr std::int64_t kNsPerMs = 1000000;
+constexpr std::int64_t kFinishNs = 400 * kNsPerMs;  // leaves room in signals.h's grace for the last batch
+constexpr std::int64_t kDropReportNs = 10000 * kNsPerMs;
+
+std::int64_t clock_ns(clockid_t clock) noexcept {
+  timespec now{};
+  clock_gettime(clock, &now);
+  return std::int64_t{now.tv_sec} * 1000000000 + now.tv_nsec;
+}
+
+std::int64_t monotonic_ns() noexcept { return clock_ns(CLOCK_MONOTONIC); }
+
+std::int64_t batch_timeout_ns() noexcept { return settings.batch_timeout * kNsPerMs; }
+
+std::size_t inbox_bytes() noexcept {
+  // A batch that waits, and one that comes in meanwhile, have room at least.
+  const int kilobytes = std::max(settings.max_pending, 2 * settings.batch_bytes);
+  return static_cast<std::size_t>(kilobytes) * 1024;
+}
+
+}  // namespace
+
+Worker::Worker(const LaunchArguments& arguments)
+    : arguments_(arguments),
+      listener_(arguments.port),
+      inbox_(inbox_bytes()),
+      catcher_(inbox_),
+      ingestor_(arguments.namespace_oid, arguments.precision, refusals_, transactions_) {
+  memory_ = postgres::guard([] {
+    return AllocSetContextCreate(TopMemoryContext, "influx worker", ALLOCSET_DEFAULT_SIZES);
+  });
+}
+
+void Worker::listen() {
+  listener_.configure();
+  postgres::guard([&] {
+    rebuild_wait_sets();
+    describe_process();
+  });
+}
+
+/// What pg_stat_activity tells of this process.
+void Worker::describe_process() {
+  postgres::begin_transaction();
+  const char* schema = get_namespace_name(arguments_.namespace_oid);
+  char name[NAMEDATALEN];
+  snprintf(name, sizeof(name), "influx %s %s", schema == nullptr ? "?" : schema,
+           listener_.addresses().c_str());
+  postgres::commit_transaction();
+  SetConfigOption("application_name", name, PGC_USERSET, PGC_S_OVERRIDE);
+  pgstat_report_activity(STATE_IDLE, "listening");
+}
+
+void Worker::rebuild_wait_sets() {
+  if (all_events_ != nullptr) FreeWaitEventSet(all_events_);
+  const auto sockets = listener_.sockets();
+  all_events_ = postgres::create_wait_event_set(static_cast<int>(sockets.size()) + 2);
+  AddWaitEventToSet(all_events_, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
+  AddWaitEventToSet(all_events_, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, nullptr, nullptr);
+  for (const transport::UdpSocket& socket : sockets) {
+    AddWaitEventToSet(all_events_, WL_SOCKET_READABLE, socket.descriptor(), nullptr, nullptr);
+  }
+  if (quiet_events_ != nullptr) return;
+  quiet_events_ = postgres::create_wait_event_set(2);
+  AddWaitEventToSet(quiet_events_, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
+  AddWaitEventToSet(quiet_events_, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, nullptr, nullptr);
+}
+
+void Worker::run() {
+  MemoryContextSwitchTo(memory_);
+  while (!shutdown_requested()) {
+    wait();
+    handle_interrupts();
+    receive(kMostPerTurn);
+    survey();
+    if (batch_is_due()) write_batch();
+    refusals_.flush();
+    MemoryContextReset(memory_);
+  }
+  finish();
+}
+
+/// The one place where the process waits while it is free.
+void Worker::wait() {
+  long timeout = wait_time();
+  const bool gathering = busy_ && pending_.datagrams > 0;
+  if (gathering) timeout = std::min(timeout, kNapMs);
+  if (timeout < 0 && std::exchange(statistics_pending_, false)) postgres::report_statistics(true);
+  WaitEvent event;
+  WaitEventSetWait(gathering || inbox_.full() ? quiet_events_ : all_events_, timeout, &event, 1,
+                   postgres::listener_wait_event());
+  ResetLatch(MyLatch);
+}
+
+/// Milliseconds until something has to be done without being woken up, or -1.
+long Worker::wait_time() const {
+  if (pending_.datagrams == 0) return refusals_.has_more() ? RefusalLog::kIntervalMs : -1;
+  if (batch_is_due()) return 0;
+  const std::int64_t left = pending_.since_ns + batch_timeout_ns() - monotonic_ns();
+  return static_cast<long>(std::max<std::int64_t>(0, (left + kNsPerMs - 1) / kNsPerMs));
+}
+
+void Worker::handle_interrupts() {
+  // pg_cancel_backend() means a statement, and there is none here.
+  QueryCancelPending = false;
+  CHECK_FOR_INTERRUPTS();
+  if (ConfigReloadPending) {
+    ConfigReloadPending = false;
+    reload();
+  }
+}
+
+void Worker::reload() {
+  // What waits at an address that is given up was sent to a listener that was there.
+  receive(kMostAtEnd);
+  ProcessConfigFile(PGC_SIGHUP);
+  std::optional<postgres::Error> failure;
+  try {
+    listener_.configure();
+  } catch (const postgres::Error& error) {
+    failure = error;
+  }
+  if (failure.has_value()) failure->warn();
+  rebuild_wait_sets();
+  describe_process();
+  ingestor_.forget_tables();
+}
+
+void Worker::receive(std::size_t most) {
+  const std::size_t received = inbox_.receive(listener_.sockets(), most);
+  busy_ = received >= kBusyDatagrams;
+
+  const transport::ReceiveCounts counts = inbox_.counts();
+  const std::uint64_t lost = counts.kernel_drops + counts.truncated;
+  if (lost > reported_losses_ && monotonic_ns() - losses_reported_ns_ > kDropReportNs) {
+    refusals_.lose(lost - reported_losses_, "the kernel's buffer was full, or they were too large");
+    reported_losses_ = lost;
+    losses_reported_ns_ = monotonic_ns();
+  }
+}
+
+/// Looks at what came in since the last look.
+void Worker::survey() {
+  transport::Datagram datagram;
+  while (inbox_.next(datagram)) {
+    if (pending_.datagrams == 0) {
+      // It may have waited behind the last batch. The clocks differ, so its age is bounded.
+      const std::int64_t age = clock_ns(CLOCK_REALTIME) - datagram.received_ns;
+      pending_.since_ns = monotonic_ns() - std::clamp<std::int64_t>(age, 0, batch_timeout_ns());
+    }
+    const std::string_view payload = datagram.payload;
+    pending_.lines += static_cast<std::size_t>(std::count(payload.begin(), payload.end(), '\n'));
+    if (!payload.empty() && payload.back() != '\n') ++pending_.lines;
+    pending_.bytes += payload.size();
+    ++pending_.datagrams;
+  }
+}
+
+bool Worker::batch_is_due() const {
+  if (pending_.datagrams == 0) return false;
+  return pending_.lines >= static_cast<std::size_t>(settings.batch_size) ||
+         pending_.bytes >= static_cast<std::size_t>(settings.batch_bytes) * 1024 || inbox_.full() ||
+         monotonic_ns() - pending_.since_ns >= batch_timeout_ns();
+}
+
+/// Writes one batch, of what was received first. Whatever happens, its datagrams are done with.
+void Worker::write_batch() {
+  if (pending_.bytes >= kLoadBytes) catcher_.resume(listener_.sockets());
+  pgstat_report_activity(STATE_RUNNING, "writing a batch");
+  start_write_watch();
+
+  for (int attempt = 1;; ++attempt) {
+    ErrorData* report = nullptr;
+    try {
+      postgres::guard([&] {
+        take_batch();
+        stored_ += ingestor_.store();
+        transactions_.finish();
+      });
+      break;
+    } catch (const postgres::ServerError& error) {
+      report = error.release();
+    }
+    // Not about a row: those are dealt with below store().
+    transactions_.abort();
+    ingestor_.clear();
+    const bool last = attempt == kAttempts;
+    if (last) give_up_batch(report->message);
+    FreeErrorData(report);
+    if (last) break;
+  }
+
+  stop_write_watch();
+  catcher_.pause();
+  ingestor_.clear();
+  inbox_.release();
+  pending_ = {};
+  postgres::report_statistics(false);
+  statistics_pending_ = true;
+  pgstat_report_activity(STATE_IDLE, "listening");
+  survey();
+}
+
+/// Reads datagrams up to the size of a batch, and parses and maps them. A batch ends with a datagram.
+void Worker::take_batch() {
+  transactions_.begin();
+  inbox_.rewind();
+  batch_datagrams_ = 0;
+  std::size_t bytes = 0;
+  const auto most_rows = static_cast<std::size_t>(settings.batch_size);
+  const std::size_t most_bytes = static_cast<std::size_t>(settings.batch_bytes) * 1024;
+  transport::Datagram datagram;
+  while (ingestor_.pending() < most_rows && bytes < most_bytes && inbox_.next(datagram)) {
+    ++batch_datagrams_;
+    bytes += datagram.payload.size();
+    ingestor_.add(datagram.payload, {datagram.received_ns, datagram.sender});
+  }
+}
+
+void Worker::give_up_batch(const char* reason) {
+  lost_datagrams_ += batch_datagrams_;
+  refusals_.lose(batch_datagrams_, reason);
+}
+
+/// Writes what was received before the process was told to end, as far as there is time.
+void Worker::finish() {
+  const std::int64_t deadline = monotonic_ns() + kFinishNs;
+  receive(kMostAtEnd);
+  survey();
+  while (pending_.datagrams > 0 && monotonic_ns() < deadline) {
+    write_batch();
+    MemoryContextReset(memory_);
+  }
+  if (pending_.datagrams > 0) {
+    lost_datagrams_ += pending_.datagrams;
+    refusals_.lose(pending_.datagrams, "the listener was stopped before they were written");
+  }
+  postgres::report_statistics(true);
+}
+
+void Worker::leave() noexcept {
+  catcher_.stop();
+  refusals_.flush(true);
+  const transport::ReceiveCounts counts = inbox_.counts();
+  ereport(LOG,
+          (errmsg("influx: stopped: %llu datagrams received, %llu points stored, %llu lines refused, "
+                  "%llu datagrams lost",
+                  static_cast<unsigned long long>(counts.datagrams),
+                  static_cast<unsigned long long>(stored_),
+                  static_cast<unsigned long long>(refusals_.refused()),
+                  static_cast<unsigned long long>(lost_datagrams_ + counts.kernel_drops +
+                                                  counts.truncated))));
+}
+
+}  // namespace influx::worker
