@@ -1,14 +1,14 @@
 -- complain if the script is sourced in psql, rather than by CREATE EXTENSION
 \echo Use "CREATE EXTENSION influx" to load this file. \quit
 
-CREATE FUNCTION worker_launch(namespace regnamespace, service text, precision text DEFAULT 'ns')
+CREATE FUNCTION worker_launch(namespace regnamespace, service text, "precision" text DEFAULT 'ns')
 RETURNS integer
 AS 'MODULE_PATHNAME', 'influx_worker_launch'
 LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION worker_launch(regnamespace, text, text)
 IS 'start a listener on a UDP port or service that stores points in tables of a schema';
 
-CREATE FUNCTION worker_launch(namespace regnamespace, service integer, precision text DEFAULT 'ns')
+CREATE FUNCTION worker_launch(namespace regnamespace, service integer, "precision" text DEFAULT 'ns')
 RETURNS integer
 AS 'MODULE_PATHNAME', 'influx_worker_launch_port'
 LANGUAGE C VOLATILE;
@@ -41,14 +41,14 @@ LANGUAGE C;
 COMMENT ON PROCEDURE send_packet(text, integer, text)
 IS 'send a text as one UDP datagram';
 
-CREATE FUNCTION parse_influx(lines text, precision text DEFAULT 'ns')
+CREATE FUNCTION parse_influx(lines text, "precision" text DEFAULT 'ns')
 RETURNS TABLE (_metric text, _time timestamptz, _tags jsonb, _fields jsonb)
 AS 'MODULE_PATHNAME', 'influx_parse'
 LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 100;
 COMMENT ON FUNCTION parse_influx(text, text)
 IS 'the points of a text in line protocol';
 
-CREATE FUNCTION insert_lines(namespace regnamespace, lines text, precision text DEFAULT 'ns')
+CREATE FUNCTION insert_lines(namespace regnamespace, lines text, "precision" text DEFAULT 'ns')
 RETURNS bigint
 AS 'MODULE_PATHNAME', 'influx_insert_lines'
 LANGUAGE C VOLATILE STRICT;

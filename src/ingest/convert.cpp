@@ -23,9 +23,9 @@ constexpr double kTwoTo63 = 9223372036854775808.0;
 bool refuse(const Column& column, int sqlstate, const char* detail, Refusal* refusal) {
   *refusal = {};
   refusal->sqlstate = sqlstate;
-  refusal->message = psprintf("value does not fit column \"%s\" of type %s",
-                              postgres::c_string(postgres::from_utf8(column.name)),
-                              format_type_be(column.type));
+  refusal->message =
+      psprintf("value does not fit column \"%s\" of type %s",
+               postgres::c_string(postgres::from_utf8(column.name)), format_type_be(column.type));
   refusal->detail = detail;
   return false;
 }
@@ -56,7 +56,8 @@ bool whole_number(const FieldValue& value, std::int64_t* number) noexcept {
       return true;
     case ValueType::kUnsigned:
       *number = static_cast<std::int64_t>(value.as_unsigned);
-      return value.as_unsigned <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+      return value.as_unsigned <=
+             static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
     case ValueType::kFloat:
       if (!(value.as_float >= -kTwoTo63 && value.as_float < kTwoTo63)) return false;
       *number = static_cast<std::int64_t>(value.as_float);
@@ -119,7 +120,8 @@ bool to_numeric(const FieldValue& value, Datum* datum) {
     return true;
   }
   // The digits as sent are kept, unless an exponent makes them longer than a double can mean.
-  const bool plain = value.text.size() < 400 && value.text.find_first_of("eE") == std::string_view::npos;
+  const bool plain =
+      value.text.size() < 400 && value.text.find_first_of("eE") == std::string_view::npos;
   const char* digits = plain || value.type != ValueType::kFloat ? postgres::c_string(value.text)
                                                                 : shortest_decimal(value.as_float);
   *datum = DirectFunctionCall3(numeric_in, CStringGetDatum(digits), ObjectIdGetDatum(InvalidOid),

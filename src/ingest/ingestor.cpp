@@ -16,13 +16,13 @@ using schema::Table;
 
 namespace {
 
-/// How often a line may wait for its table to be made or extended before it is refused: somebody else
-/// may drop in between what was made.
+/// How often a line may wait for its table to be made or extended before it is refused: somebody
+/// else may drop in between what was made.
 constexpr int kMostRounds = 8;
 constexpr const char* kUnsettled = "the table changes while its rows are written";
 
-/// What was refused once is not tried again at once: a sender repeats its lines, and each attempt at a
-/// table takes a lock.
+/// What was refused once is not tried again at once: a sender repeats its lines, and each attempt
+/// at a table takes a lock.
 constexpr int kRememberRefusalMs = 1000;
 constexpr std::size_t kMostRememberedRefusals = 1000;
 
@@ -65,7 +65,8 @@ void Ingestor::add(std::string_view text, const Origin& origin) {
   for (;;) {
     const Parser::Result result = parser_.next();
     if (result == Parser::Result::kEnd) return;
-    const Line line{parser_.line(), static_cast<std::uint32_t>(parser_.line_number()), origin_index};
+    const Line line{parser_.line(), static_cast<std::uint32_t>(parser_.line_number()),
+                    origin_index};
     if (result == Parser::Result::kError) {
       MemoryContextReset(row_memory_);
       postgres::in_context(row_memory_, [&] { refuse(line, refusal_of(parser_.error())); });
@@ -103,16 +104,15 @@ void Ingestor::map_point(const Line& line) {
   if (table == nullptr && !postgres::settings.auto_create) {
     Refusal refusal;
     refusal.sqlstate = ERRCODE_UNDEFINED_TABLE;
-    refusal.message =
-        psprintf("table \"%s\" does not exist, and influx.auto_create is off",
-                 postgres::c_string(postgres::from_utf8(point.measurement)));
+    refusal.message = psprintf("table \"%s\" does not exist, and influx.auto_create is off",
+                               postgres::c_string(postgres::from_utf8(point.measurement)));
     return refuse(line, refusal);
   }
 
   const std::int64_t received_ns = origins_[line.origin].received_ns;
-  const RowMapper::Result result =
-      table != nullptr ? mapper_.map(*table, point, received_ns)
-                       : mapper_.map_missing(point, extender_.has_own_create());
+  const RowMapper::Result result = table != nullptr
+                                       ? mapper_.map(*table, point, received_ns)
+                                       : mapper_.map_missing(point, extender_.has_own_create());
   switch (result) {
     case RowMapper::Result::kRefused:
       refuse(line, mapper_.refusal());
@@ -216,14 +216,15 @@ void Ingestor::settle() {
 }
 
 void Ingestor::extend_all() {
-  for (const auto& [measurement, extension] : extensions_) {
+  for (const auto& entry : extensions_) {
+    const Extension& extension = entry.second;
     next_transaction();
     MemoryContextReset(row_memory_);
     ErrorData* error =
         postgres::in_context(row_memory_, [&] { return extender_.extend(extension); });
     if (error == nullptr) continue;
     if (refused_extensions_.size() >= kMostRememberedRefusals) refused_extensions_.clear();
-    RememberedRefusal& refused = refused_extensions_[measurement];
+    RememberedRefusal& refused = refused_extensions_[extension.measurement];
     refused.sqlstate = error->sqlerrcode;
     refused.message = error->message;
     refused.until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kRememberRefusalMs);
@@ -246,7 +247,8 @@ void Ingestor::refuse_deferred(const char* message) {
   Refusal refusal;
   refusal.sqlstate = ERRCODE_OBJECT_IN_USE;
   refusal.message = message;
-  for (const Line& line : deferred_) refuse(line, refusal);
+  for (const Line& line : deferred_)
+    refuse(line, refusal);
   deferred_.clear();
   extensions_.clear();
 }
@@ -293,8 +295,8 @@ void Ingestor::write_groups(Mode mode) {
   refuse_deferred(kUnsettled);
 }
 
-/// Takes the lock that the INSERT needs, which also tells of changes. Where the table is not any more
-/// what its rows were made for, they are put back to be mapped anew.
+/// Takes the lock that the INSERT needs, which also tells of changes. Where the table is not any
+/// more what its rows were made for, they are put back to be mapped anew.
 bool Ingestor::table_is_current(RowGroup& group) {
   LockRelationOid(group.table().oid, RowExclusiveLock);
   if (group.table().current) return true;
@@ -326,7 +328,8 @@ void Ingestor::write_rows(RowGroup& group, std::size_t first, std::size_t count)
     return;
   }
   const Refusal refusal = refusal_of(*error);
-  for (std::size_t row = first; row < first + count; ++row) refuse(group.lines()[row], refusal);
+  for (std::size_t row = first; row < first + count; ++row)
+    refuse(group.lines()[row], refusal);
   group.mark_refused(first, count);
 }
 

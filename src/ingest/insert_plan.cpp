@@ -26,8 +26,8 @@ bool any_has_tuplestore_scan(const List* plans) {
   return false;
 }
 
-/// Whether the rows are read by this plan itself. A planner that sends the query elsewhere leaves no
-/// such scan behind, and the execution would not find the tuplestore.
+/// Whether the rows are read by this plan itself. A planner that sends the query elsewhere leaves
+/// no such scan behind, and the execution would not find the tuplestore.
 bool has_tuplestore_scan(const Plan* plan) {
   if (plan == nullptr) return false;
   switch (nodeTag(plan)) {
@@ -183,7 +183,8 @@ void InsertPlan::prepare_arrays(Oid relation) {
     appendStringInfo(&arguments, "%s$%d", i == 0 ? "" : ", ", i + 1);
   }
   appendStringInfo(&sql, " FROM pg_catalog.unnest(%s) AS %s (", arguments.data, kRows);
-  for (int i = 0; i < count; ++i) appendStringInfo(&sql, "%sc%d", i == 0 ? "" : ", ", i + 1);
+  for (int i = 0; i < count; ++i)
+    appendStringInfo(&sql, "%sc%d", i == 0 ? "" : ", ", i + 1);
   appendStringInfoChar(&sql, ')');
 
   plan_ = prepare_and_keep(sql.data, count, types);
@@ -192,8 +193,7 @@ void InsertPlan::prepare_arrays(Oid relation) {
 
 /// Registers `rows` in the current SPI connection, under the name that the statement uses.
 void InsertPlan::register_rows(Tuplestorestate* rows, std::size_t count) {
-  auto* relation =
-      static_cast<EphemeralNamedRelation>(palloc0(sizeof(EphemeralNamedRelationData)));
+  auto* relation = static_cast<EphemeralNamedRelation>(palloc0(sizeof(EphemeralNamedRelationData)));
   relation->md.name = pstrdup(kRows);
   relation->md.reliddesc = InvalidOid;
   relation->md.tupdesc = descriptor_;
@@ -218,7 +218,8 @@ void InsertPlan::insert_from_arrays(Tuplestorestate* rows, std::size_t count) {
   const int columns = descriptor_->natts;
   const auto width = static_cast<std::size_t>(columns);
   // One palloc'd run of datums and of null flags for each column.
-  auto* values = static_cast<Datum*>(palloc_extended(sizeof(Datum) * width * count, MCXT_ALLOC_HUGE));
+  auto* values =
+      static_cast<Datum*>(palloc_extended(sizeof(Datum) * width * count, MCXT_ALLOC_HUGE));
   auto* nulls = static_cast<bool*>(palloc_extended(sizeof(bool) * width * count, MCXT_ALLOC_HUGE));
 
   TupleTableSlot* slot = MakeSingleTupleTableSlot(descriptor_, &TTSOpsMinimalTuple);
@@ -253,9 +254,9 @@ void InsertPlan::insert_from_arrays(Tuplestorestate* rows, std::size_t count) {
     bool by_value = false;
     char alignment = 0;
     get_typlenbyvalalign(type, &length, &by_value, &alignment);
-    arguments[i] = PointerGetDatum(construct_md_array(values + first, nulls + first, 1, dimensions,
-                                                      lower_bounds, type, length, by_value,
-                                                      alignment));
+    arguments[i] =
+        PointerGetDatum(construct_md_array(values + first, nulls + first, 1, dimensions,
+                                           lower_bounds, type, length, by_value, alignment));
   }
   check_inserted(SPI_execute_plan(plan_, arguments, nullptr, false, 0));
 }

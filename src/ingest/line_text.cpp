@@ -12,8 +12,8 @@ const char* line_text(std::string_view line) {
   const bool cut = line.size() > kMostBytesShown;
   if (cut) {
     // At a character boundary, so that the check below does not fail for the cut alone.
-    const int length = pg_encoding_mbcliplen(PG_UTF8, line.data(), static_cast<int>(line.size()),
-                                             kMostBytesShown);
+    const int length =
+        pg_encoding_mbcliplen(PG_UTF8, line.data(), static_cast<int>(line.size()), kMostBytesShown);
     line = line.substr(0, static_cast<std::size_t>(length));
   }
   const bool plain_utf8 =

@@ -9,12 +9,12 @@ using schema::Table;
 
 namespace {
 
-/// The rows of a batch stay in memory: their number of bytes is bounded by the batch, and a temporary
-/// file would be closed with the transaction that made it.
+/// The rows of a batch stay in memory: their number of bytes is bounded by the batch, and a
+/// temporary file would be closed with the transaction that made it.
 constexpr int kNeverSpill = INT_MAX;
 
-/// Sets of columns that differ in columns with defaults need plans of their own; a table that is fed
-/// with ever new sets starts over at this number.
+/// Sets of columns that differ in columns with defaults need plans of their own; a table that is
+/// fed with ever new sets starts over at this number.
 constexpr std::size_t kMostPlans = 64;
 
 }  // namespace
@@ -28,22 +28,28 @@ RowGroup::RowGroup(std::shared_ptr<const Table> table, std::shared_ptr<InsertPla
   });
 }
 
-RowGroup::~RowGroup() { tuplestore_end(rows_); }
+RowGroup::~RowGroup() {
+  tuplestore_end(rows_);
+}
 
 void RowGroup::append(Datum* values, bool* nulls, const Line& line) {
   // Room first: after the row is in, nothing may fail.
-  if (lines_.size() == lines_.capacity()) lines_.reserve(std::max<std::size_t>(64, 2 * lines_.size()));
+  if (lines_.size() == lines_.capacity())
+    lines_.reserve(std::max<std::size_t>(64, 2 * lines_.size()));
   tuplestore_putvalues(rows_, plan_->descriptor(), values, nulls);
   lines_.push_back(line);
 }
 
 void RowGroup::mark_refused(std::size_t first, std::size_t count) {
   if (refused_.empty()) refused_.resize(lines_.size(), false);
-  for (std::size_t row = first; row < first + count; ++row) refused_[row] = true;
+  for (std::size_t row = first; row < first + count; ++row)
+    refused_[row] = true;
   refused_count_ += count;
 }
 
-void RowGroup::insert() { plan_->insert(rows_, lines_.size()); }
+void RowGroup::insert() {
+  plan_->insert(rows_, lines_.size());
+}
 
 void RowGroup::insert(std::size_t first, std::size_t count) {
   Tuplestorestate* part = tuplestore_begin_heap(false, false, kNeverSpill);

@@ -23,10 +23,16 @@ const char* in_server_encoding(std::string_view utf8) {
   return postgres::c_string(postgres::from_utf8(utf8));
 }
 
-const char* role_name(ColumnRole role) noexcept { return role == ColumnRole::kTag ? "tag" : "field"; }
+const char* role_name(ColumnRole role) noexcept {
+  return role == ColumnRole::kTag ? "tag" : "field";
+}
 
-ValueType type_of(const FieldValue& value) noexcept { return value.type; }
-ValueType type_of(std::string_view) noexcept { return ValueType::kString; }
+ValueType type_of(const FieldValue& value) noexcept {
+  return value.type;
+}
+ValueType type_of(std::string_view) noexcept {
+  return ValueType::kString;
+}
 
 bool can_be_extended(const Table& table) noexcept {
   return table.kind == RELKIND_RELATION || table.kind == RELKIND_PARTITIONED_TABLE ||
@@ -36,7 +42,8 @@ bool can_be_extended(const Table& table) noexcept {
 }  // namespace
 
 void RowMapper::start(const Table& table) {
-  for (const ColumnIndex index : present_) taken_[static_cast<std::size_t>(index)] = 0;
+  for (const ColumnIndex index : present_)
+    taken_[static_cast<std::size_t>(index)] = 0;
   present_.clear();
   if (values_.size() < table.columns.size()) {
     values_.resize(table.columns.size());
@@ -99,11 +106,12 @@ bool RowMapper::place_time(const Table& table, std::int64_t nanoseconds) {
   }
   const Column& column = table.column(table.time);
   if (table.time_kind == TimeKind::kUnsupported) {
-    return refuse(ERRCODE_DATATYPE_MISMATCH,
-                  psprintf("time column \"%s\" is of type %s", in_server_encoding(table.time_name),
-                           format_type_be(column.type)),
-                  "Use timestamp with time zone, timestamp or bigint, or choose another column with "
-                  "influx.time_column.");
+    return refuse(
+        ERRCODE_DATATYPE_MISMATCH,
+        psprintf("time column \"%s\" is of type %s", in_server_encoding(table.time_name),
+                 format_type_be(column.type)),
+        "Use timestamp with time zone, timestamp or bigint, or choose another column with "
+        "influx.time_column.");
   }
   if (column.refusal != nullptr) {
     return refuse(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -198,8 +206,9 @@ RowMapper::Result RowMapper::map_missing(const Point& point, bool by_user) {
         reason = schema::column_name_refusal(key);
       }
       if (reason != nullptr) {
-        return refuse(ERRCODE_INVALID_NAME, psprintf("cannot make a column for %s \"%s\": %s",
-                                                     role_name(role), in_server_encoding(key), reason));
+        return refuse(ERRCODE_INVALID_NAME,
+                      psprintf("cannot make a column for %s \"%s\": %s", role_name(role),
+                               in_server_encoding(key), reason));
       }
     }
     if (to_columns) return add_need(key, role, type);

@@ -40,8 +40,8 @@ bool has_schema_privilege(Oid namespace_oid, Oid role, AclMode mode) {
 #endif
 }
 
-bool input_value(FmgrInfo* function, char* text, Oid io_parameter, int32 type_modifier, Datum* value,
-                 ErrorData** error) {
+bool input_value(FmgrInfo* function, char* text, Oid io_parameter, int32 type_modifier,
+                 Datum* value, ErrorData** error) {
 #if PG_VERSION_NUM >= 160000
   ErrorSaveContext soft = {T_ErrorSaveContext};
   soft.details_wanted = true;
@@ -58,6 +58,8 @@ bool input_value(FmgrInfo* function, char* text, Oid io_parameter, int32 type_mo
 #endif
 }
 
-void report_statistics(bool force) { pgstat_report_stat(force); }
+void report_statistics(bool force) {
+  pgstat_report_stat(force);
+}
 
 }  // namespace influx::postgres

@@ -21,7 +21,9 @@ const char* ServerError::what() const noexcept {
   return report != nullptr && report->message != nullptr ? report->message : "server error";
 }
 
-ErrorData* ServerError::release() const noexcept { return std::exchange(*report_, nullptr); }
+ErrorData* ServerError::release() const noexcept {
+  return std::exchange(*report_, nullptr);
+}
 
 void detail::throw_server_error() {
   MemoryContext before = MemoryContextSwitchTo(error_context());
@@ -34,7 +36,7 @@ void detail::throw_server_error() {
 Error::Error(int sqlstate, std::string_view message, std::string_view detail,
              std::string_view hint) noexcept
     : sqlstate_(sqlstate) {
-  const auto copy = [](char (&to)[256], std::string_view from) {
+  const auto copy = [](char(&to)[256], std::string_view from) {
     const std::size_t length = std::min(from.size(), sizeof(to) - 1);
     std::memcpy(to, from.data(), length);
     to[length] = '\0';
@@ -75,8 +77,8 @@ void PendingError::capture() noexcept {
 
 void PendingError::raise() const {
   if (report == nullptr) error.raise();
-  // ReThrowError copies the report and does not come back, so the original is freed by the next error
-  // that takes this way.
+  // ReThrowError copies the report and does not come back, so the original is freed by the next
+  // error that takes this way.
   static ErrorData* last_raised = nullptr;
   if (last_raised != nullptr) FreeErrorData(last_raised);
   last_raised = report;

@@ -46,23 +46,25 @@ bool check_time_column(char** value, void**, GucSource) {
 }  // namespace
 
 void define_settings() {
-  DefineCustomStringVariable(
-      "influx.listen_addresses", "Host names or addresses on which listeners receive datagrams.",
-      "A comma-separated list; \"localhost\" is the loopback of both families, \"*\" every address.",
-      &settings.listen_addresses, "localhost", PGC_SIGHUP, GUC_LIST_INPUT, check_listen_addresses,
-      nullptr, nullptr);
+  DefineCustomStringVariable("influx.listen_addresses",
+                             "Host names or addresses on which listeners receive datagrams.",
+                             "A comma-separated list; \"localhost\" is the loopback of both "
+                             "families, \"*\" every address.",
+                             &settings.listen_addresses, "localhost", PGC_SIGHUP, GUC_LIST_INPUT,
+                             check_listen_addresses, nullptr, nullptr);
   DefineCustomIntVariable(
       "influx.read_buffer", "Receive buffer that a listener asks the kernel for, for each socket.",
       "The kernel grants no more than net.core.rmem_max to an unprivileged process; a listener "
       "logs the size granted.",
       &settings.read_buffer, 4096, 4, 1024 * 1024, PGC_SIGHUP, GUC_UNIT_KB, nullptr, nullptr,
       nullptr);
-  DefineCustomIntVariable(
-      "influx.max_pending", "Memory of a listener for datagrams that wait to be written.",
-      "Used while a write takes longer than the kernel's buffer lasts. Takes effect when a listener "
-      "starts.",
-      &settings.max_pending, 64 * 1024, 1024, 1024 * 1024, PGC_SIGHUP, GUC_UNIT_KB, nullptr,
-      nullptr, nullptr);
+  DefineCustomIntVariable("influx.max_pending",
+                          "Memory of a listener for datagrams that wait to be written.",
+                          "Used while a write takes longer than the kernel's buffer lasts. Takes "
+                          "effect when a listener "
+                          "starts.",
+                          &settings.max_pending, 64 * 1024, 1024, 1024 * 1024, PGC_SIGHUP,
+                          GUC_UNIT_KB, nullptr, nullptr, nullptr);
   DefineCustomIntVariable("influx.batch_size", "Lines after which a listener writes its batch.",
                           nullptr, &settings.batch_size, 10000, 1, 1000000, PGC_SIGHUP, 0, nullptr,
                           nullptr, nullptr);
@@ -74,26 +76,27 @@ void define_settings() {
                           "Longest time that a received line waits before it is written.", nullptr,
                           &settings.batch_timeout, 100, 1, 60000, PGC_SIGHUP, GUC_UNIT_MS, nullptr,
                           nullptr, nullptr);
-  DefineCustomBoolVariable("influx.auto_create", "Creates the table of a measurement that has none.",
-                           nullptr, &settings.auto_create, true, PGC_USERSET, 0, nullptr, nullptr,
-                           nullptr);
+  DefineCustomBoolVariable("influx.auto_create",
+                           "Creates the table of a measurement that has none.", nullptr,
+                           &settings.auto_create, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
   DefineCustomBoolVariable(
       "influx.auto_extend", "Adds a column for a tag or field that has none.",
       "Only where the table has no jsonb column _tags or _fields that takes the value.",
       &settings.auto_extend, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
-  DefineCustomEnumVariable("influx.layout", "Layout of the tables that are created.",
-                           "\"columns\": a column for each tag and field; \"json\": the jsonb columns "
-                           "_tags and _fields.",
-                           &settings.layout, kLayoutColumns, kLayouts, PGC_USERSET, 0, nullptr,
-                           nullptr, nullptr);
+  DefineCustomEnumVariable(
+      "influx.layout", "Layout of the tables that are created.",
+      "\"columns\": a column for each tag and field; \"json\": the jsonb columns "
+      "_tags and _fields.",
+      &settings.layout, kLayoutColumns, kLayouts, PGC_USERSET, 0, nullptr, nullptr, nullptr);
   DefineCustomStringVariable(
       "influx.time_column", "Column of the timestamp in a table that has no column _time.", nullptr,
       &settings.time_column, "time", PGC_USERSET, 0, check_time_column, nullptr, nullptr);
-  DefineCustomEnumVariable("influx.row_source", "Where INSERT finds the rows of a batch.",
-                           "For tests: \"arrays\" forces the form that is otherwise used only where "
-                           "a planner refuses the tuplestore.",
-                           &settings.row_source, kRowSourceAuto, kRowSources, PGC_USERSET,
-                           GUC_NOT_IN_SAMPLE | GUC_NO_SHOW_ALL, nullptr, nullptr, nullptr);
+  DefineCustomEnumVariable(
+      "influx.row_source", "Where INSERT finds the rows of a batch.",
+      "For tests: \"arrays\" forces the form that is otherwise used only where "
+      "a planner refuses the tuplestore.",
+      &settings.row_source, kRowSourceAuto, kRowSources, PGC_USERSET,
+      GUC_NOT_IN_SAMPLE | GUC_NO_SHOW_ALL, nullptr, nullptr, nullptr);
   MarkGUCPrefixReserved("influx");
 }
 

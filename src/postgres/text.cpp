@@ -19,7 +19,9 @@ std::string_view to_utf8(std::string_view text) {
   return converted == text.data() ? text : std::string_view(converted);
 }
 
-char* c_string(std::string_view text) { return pnstrdup(text.data(), text.size()); }
+char* c_string(std::string_view text) {
+  return pnstrdup(text.data(), text.size());
+}
 
 Datum text_datum(std::string_view text) {
   return PointerGetDatum(cstring_to_text_with_len(text.data(), static_cast<int>(text.size())));

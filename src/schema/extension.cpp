@@ -73,7 +73,8 @@ void Extension::add(std::string_view name, ColumnRole role, ValueType type) {
 }
 
 void Extension::merge(const Extension& other) {
-  for (const NewColumn& column : other.columns) add(column.name, column.role, column.type);
+  for (const NewColumn& column : other.columns)
+    add(column.name, column.role, column.type);
 }
 
 void Extension::clear() {
@@ -114,8 +115,30 @@ void Extender::call_own_create(const Extension& extension) const {
   Datum values[] = {
       DirectFunctionCall1(namein, CStringGetDatum(server_name(extension.measurement))),
       name_array(extension, ColumnRole::kTag), name_array(extension, ColumnRole::kField)};
-  const int result = SPI_execute_with_args(sql.data, lengthof(types), types, values, nullptr, false, 0);
+
+  // The function may name its table without the schema; it finds all else where its owner does.
+  const int nest_level = NewGUCNestLevel();
+  StringInfoData path;
+  initStringInfo(&path);
+  postgres::append_identifier(&path, get_namespace_name(namespace_oid_));
+  if (*namespace_search_path != '\0') appendStringInfo(&path, ", %s", namespace_search_path);
+  set_config_option("search_path", path.data, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                    false);
+  const int result =
+      SPI_execute_with_args(sql.data, lengthof(types), types, values, nullptr, false, 0);
   if (result < 0) elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
+  AtEOXact_GUC(false, nest_level);
+
+  if (!table_exists(extension)) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                    errmsg("function %s._create made no table \"%s\"",
+                           quote_identifier(get_namespace_name(namespace_oid_)),
+                           server_name(extension.measurement))));
+  }
+}
+
+bool Extender::table_exists(const Extension& extension) const {
+  return get_relname_relid(server_name(extension.measurement), namespace_oid_) != InvalidOid;
 }
 
 void Extender::create_table(const Extension& extension) const {
@@ -170,10 +193,7 @@ ErrorData* Extender::extend(const Extension& extension) const {
     });
     if (error == nullptr || !lost_race(error->sqlerrcode)) return error;
     AcceptInvalidationMessages();
-    if (extension.create &&
-        get_relname_relid(server_name(extension.measurement), namespace_oid_) != InvalidOid) {
-      return nullptr;
-    }
+    if (extension.create && table_exists(extension)) return nullptr;
   }
   return error;
 }

@@ -132,8 +132,8 @@ void Table::describe_column(const FormData_pg_attribute& attribute, bool may_ins
     column.refusal = "it is a generated column";
   } else if (attribute.attidentity == ATTRIBUTE_IDENTITY_ALWAYS) {
     column.refusal = "it is an identity column that is always generated";
-  } else if (!may_insert && pg_attribute_aclcheck(oid, attribute.attnum, GetUserId(),
-                                                  ACL_INSERT) != ACLCHECK_OK) {
+  } else if (!may_insert &&
+             pg_attribute_aclcheck(oid, attribute.attnum, GetUserId(), ACL_INSERT) != ACLCHECK_OK) {
     column.refusal = "permission to insert into it is denied";
   }
 }

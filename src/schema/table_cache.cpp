@@ -20,7 +20,8 @@ TableCache::TableCache(Oid namespace_oid) : namespace_oid_(namespace_oid) {
 
 TableCache::~TableCache() {
   TableCache** link = &first_cache_;
-  while (*link != this) link = &(*link)->next_cache_;
+  while (*link != this)
+    link = &(*link)->next_cache_;
   *link = next_cache_;
 }
 

@@ -21,7 +21,8 @@ class RaiseRefusals : public influx::ingest::RefusalHandler {
   }
 };
 
-/// The transaction is the caller's: nothing is committed here, and errors are the caller's to handle.
+/// The transaction is the caller's: nothing is committed here, and errors are the caller's to
+/// handle.
 class CallersTransaction : public influx::ingest::TransactionControl {
  public:
   void next() override { CommandCounterIncrement(); }
@@ -46,8 +47,7 @@ INFLUX_FUNCTION(influx_insert_lines) {
   influx::sql::check_schema(namespace_oid);
   auto* call = influx::postgres::make_in_context<Call>(CurrentMemoryContext, namespace_oid,
                                                        influx::sql::precision_argument(fcinfo, 2));
-  const std::string_view lines =
-      influx::postgres::to_utf8(influx::sql::text_argument(fcinfo, 1));
+  const std::string_view lines = influx::postgres::to_utf8(influx::sql::text_argument(fcinfo, 1));
 
   SPI_connect();
   call->ingestor.add(lines, {influx::sql::statement_time_ns(), {}});

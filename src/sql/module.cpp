@@ -6,4 +6,6 @@
 
 INFLUX_MODULE("1.0");
 
-INFLUX_INIT() { influx::postgres::define_settings(); }
+INFLUX_INIT() {
+  influx::postgres::define_settings();
+}

@@ -18,9 +18,11 @@ using influx::postgres::text_datum;
 
 void put_point(ReturnSetInfo* result, const Point& point, std::int64_t received_ns) {
   JsonObject tags;
-  for (const auto& tag : point.tags) tags.add(tag.key, tag.value);
+  for (const auto& tag : point.tags)
+    tags.add(tag.key, tag.value);
   JsonObject fields;
-  for (const auto& field : point.fields) fields.add(field.key, field.value);
+  for (const auto& field : point.fields)
+    fields.add(field.key, field.value);
   const std::int64_t time_ns = point.timestamp.value_or(received_ns);
   Datum values[] = {text_datum(influx::postgres::from_utf8(point.measurement)),
                     TimestampTzGetDatum(influx::ingest::timestamp_of(time_ns)), tags.finish(),
@@ -37,7 +39,8 @@ INFLUX_FUNCTION(influx_parse) {
   InitMaterializedSRF(fcinfo, 0);
   auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
   const std::int64_t received_ns = influx::sql::statement_time_ns();
-  MemoryContext row = AllocSetContextCreate(CurrentMemoryContext, "influx row", ALLOCSET_DEFAULT_SIZES);
+  MemoryContext row =
+      AllocSetContextCreate(CurrentMemoryContext, "influx row", ALLOCSET_DEFAULT_SIZES);
 
   parser->reset(influx::postgres::to_utf8(influx::sql::text_argument(fcinfo, 0)));
   for (;;) {

@@ -6,11 +6,10 @@ namespace influx::sql {
 
 void raise_refusal(std::string_view line, std::size_t line_number, const ingest::Refusal& refusal) {
   const char* shown = ingest::line_text(line);
-  const char* message =
-      refusal.position.has_value()
-          ? psprintf("invalid line protocol in line %zu, position %zu: %s", line_number,
-                     *refusal.position + 1, refusal.message)
-          : psprintf("cannot store line %zu: %s", line_number, refusal.message);
+  const char* message = refusal.position.has_value()
+                            ? psprintf("invalid line protocol in line %zu, position %zu: %s",
+                                       line_number, *refusal.position + 1, refusal.message)
+                            : psprintf("cannot store line %zu: %s", line_number, refusal.message);
   ereport(ERROR, (errcode(refusal.sqlstate), errmsg("%s", message),
                   refusal.detail != nullptr ? errdetail("%s\nLine: %s", refusal.detail, shown)
                                             : errdetail("Line: %s", shown),

@@ -25,7 +25,8 @@ void send(std::string_view packet, std::string_view service, std::string_view ho
   if (influx::transport::send_datagram(endpoints, packet, failure)) return;
   if (failure.error_number == EMSGSIZE) {
     throw Error(ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-                "packet of " + std::to_string(packet.size()) + " bytes is too large for a datagram", {},
+                "packet of " + std::to_string(packet.size()) + " bytes is too large for a datagram",
+                {},
                 "A UDP datagram carries at most 65507 bytes; send the lines in several packets.");
   }
   throw Error(ERRCODE_CONNECTION_FAILURE,
@@ -46,5 +47,9 @@ Datum send_packet(FunctionCallInfo fcinfo, bool service_is_integer) {
 
 }  // namespace
 
-INFLUX_FUNCTION(influx_send_packet) { return send_packet(fcinfo, false); }
-INFLUX_FUNCTION(influx_send_packet_port) { return send_packet(fcinfo, true); }
+INFLUX_FUNCTION(influx_send_packet) {
+  return send_packet(fcinfo, false);
+}
+INFLUX_FUNCTION(influx_send_packet_port) {
+  return send_packet(fcinfo, true);
+}

@@ -25,7 +25,8 @@ void check_role(Oid role) {
                   errhint("Launch as a role with LOGIN.")));
 }
 
-Datum launch(Oid namespace_oid, std::string_view service, influx::line_protocol::Precision precision) {
+Datum launch(Oid namespace_oid, std::string_view service,
+             influx::line_protocol::Precision precision) {
   check_schema(namespace_oid);
   check_role(GetUserId());
   if (RecoveryInProgress()) {
@@ -56,7 +57,15 @@ Datum launch_here(FunctionCallInfo fcinfo, bool service_is_integer) {
 
 }  // namespace
 
-INFLUX_FUNCTION(influx_worker_launch) { return launch_in_schema(fcinfo, false); }
-INFLUX_FUNCTION(influx_worker_launch_port) { return launch_in_schema(fcinfo, true); }
-INFLUX_FUNCTION(influx_worker_launch_here) { return launch_here(fcinfo, false); }
-INFLUX_FUNCTION(influx_worker_launch_here_port) { return launch_here(fcinfo, true); }
+INFLUX_FUNCTION(influx_worker_launch) {
+  return launch_in_schema(fcinfo, false);
+}
+INFLUX_FUNCTION(influx_worker_launch_port) {
+  return launch_in_schema(fcinfo, true);
+}
+INFLUX_FUNCTION(influx_worker_launch_here) {
+  return launch_here(fcinfo, false);
+}
+INFLUX_FUNCTION(influx_worker_launch_here_port) {
+  return launch_here(fcinfo, true);
+}

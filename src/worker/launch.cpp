@@ -8,14 +8,15 @@ namespace {
 
 enum class Progress : std::uint32_t { kStarting, kListening, kFailed };
 
-/// Shared between launcher and worker, in a segment of its own. Zeroed memory is its initial state.
+/// Shared between launcher and worker, in a segment of its own.
 struct Shared {
   LaunchArguments arguments;
-  std::atomic<Progress> progress;  ///< once it is set, the worker writes nothing here any more
-  int sqlstate;
-  char message[512];
-  char detail[512];
-  char hint[512];
+  std::atomic<Progress> progress{
+      Progress::kStarting};  ///< once it is set, the worker writes nothing here any more
+  int sqlstate = 0;
+  char message[512] = {};
+  char detail[512] = {};
+  char hint[512] = {};
 };
 static_assert(std::atomic<Progress>::is_always_lock_free);
 
@@ -29,11 +30,11 @@ void wake_launcher() {
   if (launcher != nullptr) SetLatch(&launcher->procLatch);
 }
 
-/// Sees every report of the starting worker on its way to the log, and so also a FATAL of the server's
-/// own start-up code, which nothing could catch.
+/// Sees every report of the starting worker on its way to the log, and so also a FATAL of the
+/// server's own start-up code, which nothing could catch.
 void on_report(ErrorData* report) {
   if (report->elevel >= ERROR && shared != nullptr) {
-    const auto copy = [](char (&to)[512], const char* from) {
+    const auto copy = [](char(&to)[512], const char* from) {
       strlcpy(to, from == nullptr ? "" : from, sizeof(to));
     };
     shared->sqlstate = report->sqlerrcode;
@@ -87,7 +88,8 @@ int wait_for_worker(BackgroundWorkerHandle* worker, const Shared& told) {
     // In this order: a worker that has ended has told why before.
     pid_t pid = 0;
     const BgwHandleStatus status = GetBackgroundWorkerPid(worker, &pid);
-    if (status == BGWH_STARTED && told.progress.load(std::memory_order_acquire) == Progress::kListening) {
+    if (status == BGWH_STARTED &&
+        told.progress.load(std::memory_order_acquire) == Progress::kListening) {
       return pid;
     }
     if (status == BGWH_STOPPED) return 0;
@@ -104,8 +106,7 @@ int wait_for_worker(BackgroundWorkerHandle* worker, const Shared& told) {
 
 int launch(const LaunchArguments& arguments) {
   dsm_segment* own_segment = dsm_create(sizeof(Shared), 0);
-  auto* told = static_cast<Shared*>(dsm_segment_address(own_segment));
-  std::memset(static_cast<void*>(told), 0, sizeof(Shared));
+  auto* told = ::new (dsm_segment_address(own_segment)) Shared{};
   told->arguments = arguments;
 
   BackgroundWorkerHandle* worker = register_worker(arguments, dsm_segment_handle(own_segment));

@@ -31,7 +31,9 @@ postgres::Error bind_error(const Endpoint& endpoint, const Failure& failure) {
     sqlstate = ERRCODE_CONFIG_FILE_ERROR;
     hint = "Check influx.listen_addresses: this machine does not have the address.";
   }
-  return {sqlstate, "could not bind UDP socket to " + endpoint.text() + ": " + failure.reason, {},
+  return {sqlstate,
+          "could not bind UDP socket to " + endpoint.text() + ": " + failure.reason,
+          {},
           hint};
 }
 
@@ -40,7 +42,8 @@ std::vector<std::string> address_list() {
   List* list = NIL;
   const bool valid = postgres::guard(
       [&] { return postgres::split_addresses(postgres::settings.listen_addresses, &list); });
-  if (!valid) throw postgres::Error(ERRCODE_CONFIG_FILE_ERROR, "influx.listen_addresses is malformed");
+  if (!valid)
+    throw postgres::Error(ERRCODE_CONFIG_FILE_ERROR, "influx.listen_addresses is malformed");
   std::vector<std::string> addresses;
   const ListCell* cell = nullptr;
   foreach (cell, list) {
@@ -97,7 +100,8 @@ void Listener::configure() {
   const auto kept = std::count_if(sockets_.begin(), sockets_.end(), std::not_fn(is_unwanted));
   if (kept == 0 && opened.empty() && passed_over.has_value()) throw *passed_over;
   std::erase_if(sockets_, is_unwanted);
-  for (UdpSocket& socket : opened) sockets_.push_back(std::move(socket));
+  for (UdpSocket& socket : opened)
+    sockets_.push_back(std::move(socket));
   set_read_buffers();
 }
 

@@ -37,8 +37,8 @@ void RefusalLog::refuse(const ingest::Line& line, const ingest::Origin& origin,
           (errcode(refusal.sqlstate),
            errmsg("influx: line refused: %s (SQLSTATE %s)", refusal.message,
                   unpack_sql_state(refusal.sqlstate)),
-           errdetail_internal("Datagram from %s, %s: %s%s%s", sender, place.data, ingest::line_text(line.text),
-                              refusal.detail != nullptr ? "\n" : "",
+           errdetail_internal("Datagram from %s, %s: %s%s%s", sender, place.data,
+                              ingest::line_text(line.text), refusal.detail != nullptr ? "\n" : "",
                               refusal.detail != nullptr ? refusal.detail : ""),
            refusal.hint != nullptr ? errhint("%s", refusal.hint) : 0));
 }
@@ -50,7 +50,8 @@ void RefusalLog::lose(std::uint64_t datagrams, const char* reason) {
 
 void RefusalLog::flush(bool now) {
   if (left_out_ == 0) return;
-  if (!now && !TimestampDifferenceExceeds(interval_start_, GetCurrentTimestamp(), kIntervalMs)) return;
+  if (!now && !TimestampDifferenceExceeds(interval_start_, GetCurrentTimestamp(), kIntervalMs))
+    return;
   ereport(WARNING, (errmsg("influx: %llu more lines refused",
                            static_cast<unsigned long long>(std::exchange(left_out_, 0)))));
 }

@@ -44,7 +44,9 @@ void install_signal_handlers() {
   BackgroundWorkerUnblockSignals();
 }
 
-bool shutdown_requested() noexcept { return requested != 0; }
+bool shutdown_requested() noexcept {
+  return requested != 0;
+}
 
 void start_write_watch() {
   if (write_watch == MAX_TIMEOUTS) write_watch = RegisterTimeout(USER_TIMEOUT, on_tick);
@@ -52,6 +54,8 @@ void start_write_watch() {
                        kTickMs);
 }
 
-void stop_write_watch() { disable_timeout(write_watch, false); }
+void stop_write_watch() {
+  disable_timeout(write_watch, false);
+}
 
 }  // namespace influx::worker

@@ -19,18 +19,20 @@ constexpr std::size_t kMostPerTurn = 1024;
 /// Received once more when the process is told to end: about what a kernel's buffer holds.
 constexpr std::size_t kMostAtEnd = 16384;
 
-/// Where a turn brought this many datagrams, the next ones are gathered for a nap instead of waking up
-/// for each; the kernel holds far more than comes in in that time.
+/// Where a turn brought this many datagrams, the next ones are gathered for a nap instead of waking
+/// up for each; the kernel holds far more than comes in in that time.
 constexpr std::size_t kBusyDatagrams = 8;
 constexpr long kNapMs = 5;
 
-/// Batches of this size are written with the catcher beside: less than that comes in slowly enough for
-/// the kernel's buffer to outlast the write.
+/// Batches of this size are written with the catcher beside. What comes in more slowly than that,
+/// the kernel's buffer holds for many seconds.
+constexpr std::size_t kLoadDatagrams = 16;
 constexpr std::size_t kLoadBytes = std::size_t{64} * 1024;
 
 constexpr int kAttempts = 3;
 constexpr std::int64_t kNsPerMs = 1000000;
-constexpr std::int64_t kFinishNs = 400 * kNsPerMs;  // leaves room in signals.h's grace for the last batch
+constexpr std::int64_t kFinishNs =
+    400 * kNsPerMs;  // leaves room in signals.h's grace for the last batch
 constexpr std::int64_t kDropReportNs = 10000 * kNsPerMs;
 
 std::int64_t clock_ns(clockid_t clock) noexcept {
@@ -39,9 +41,13 @@ std::int64_t clock_ns(clockid_t clock) noexcept {
   return std::int64_t{now.tv_sec} * 1000000000 + now.tv_nsec;
 }
 
-std::int64_t monotonic_ns() noexcept { return clock_ns(CLOCK_MONOTONIC); }
+std::int64_t monotonic_ns() noexcept {
+  return clock_ns(CLOCK_MONOTONIC);
+}
 
-std::int64_t batch_timeout_ns() noexcept { return settings.batch_timeout * kNsPerMs; }
+std::int64_t batch_timeout_ns() noexcept {
+  return settings.batch_timeout * kNsPerMs;
+}
 
 std::size_t inbox_bytes() noexcept {
   // A batch that waits, and one that comes in meanwhile, have room at least.
@@ -56,11 +62,10 @@ Worker::Worker(const LaunchArguments& arguments)
       listener_(arguments.port),
       inbox_(inbox_bytes()),
       catcher_(inbox_),
-      ingestor_(arguments.namespace_oid, arguments.precision, refusals_, transactions_) {
-  memory_ = postgres::guard([] {
-    return AllocSetContextCreate(TopMemoryContext, "influx worker", ALLOCSET_DEFAULT_SIZES);
-  });
-}
+      ingestor_(arguments.namespace_oid, arguments.precision, refusals_, transactions_),
+      memory_(postgres::guard([] {
+        return AllocSetContextCreate(TopMemoryContext, "influx worker", ALLOCSET_DEFAULT_SIZES);
+      })) {}
 
 void Worker::listen() {
   listener_.configure();
@@ -196,7 +201,9 @@ bool Worker::batch_is_due() const {
 
 /// Writes one batch, of what was received first. Whatever happens, its datagrams are done with.
 void Worker::write_batch() {
-  if (pending_.bytes >= kLoadBytes) catcher_.resume(listener_.sockets());
+  if (pending_.datagrams >= kLoadDatagrams || pending_.bytes >= kLoadBytes) {
+    catcher_.resume(listener_.sockets());
+  }
   pgstat_report_activity(STATE_RUNNING, "writing a batch");
   start_write_watch();
 
@@ -232,7 +239,8 @@ void Worker::write_batch() {
   survey();
 }
 
-/// Reads datagrams up to the size of a batch, and parses and maps them. A batch ends with a datagram.
+/// Reads datagrams up to the size of a batch, and parses and maps them. A batch ends with a
+/// datagram.
 void Worker::take_batch() {
   transactions_.begin();
   inbox_.rewind();
@@ -273,14 +281,15 @@ void Worker::leave() noexcept {
   catcher_.stop();
   refusals_.flush(true);
   const transport::ReceiveCounts counts = inbox_.counts();
-  ereport(LOG,
-          (errmsg("influx: stopped: %llu datagrams received, %llu points stored, %llu lines refused, "
-                  "%llu datagrams lost",
-                  static_cast<unsigned long long>(counts.datagrams),
-                  static_cast<unsigned long long>(stored_),
-                  static_cast<unsigned long long>(refusals_.refused()),
-                  static_cast<unsigned long long>(lost_datagrams_ + counts.kernel_drops +
-                                                  counts.truncated))));
+  ereport(
+      LOG,
+      (errmsg("influx: stopped: %llu datagrams received, %llu points stored, %llu lines refused, "
+              "%llu datagrams lost",
+              static_cast<unsigned long long>(counts.datagrams),
+              static_cast<unsigned long long>(stored_),
+              static_cast<unsigned long long>(refusals_.refused()),
+              static_cast<unsigned long long>(lost_datagrams_ + counts.kernel_drops +
+                                              counts.truncated))));
 }
 
 }  // namespace influx::worker

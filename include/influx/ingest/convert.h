@@ -8,9 +8,9 @@ namespace influx::ingest {
 
 // Values of line protocol as datums of the server. Results live in the current memory context.
 
-/// Makes a datum of `column`'s type of a field's value, if the value fits it without loss, by the rules
-/// of docs/mapping.md. False, with the reason in `refusal`, where it does not fit.
-/// REQUIRES: a transaction. Raises only what is not about the value.
+/// Makes a datum of `column`'s type of a field's value, if the value fits it without loss, by the
+/// rules of docs/mapping.md. False, with the reason in `refusal`, where it does not fit. REQUIRES:
+/// a transaction. Raises only what is not about the value.
 bool to_datum(const schema::Column& column, const line_protocol::FieldValue& value, Datum* datum,
               Refusal* refusal);
 

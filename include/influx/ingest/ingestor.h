@@ -14,7 +14,8 @@ namespace influx::ingest {
 class TransactionControl {
  public:
   virtual ~TransactionControl() = default;
-  /// Makes what was done so far final and goes on in a new transaction, if that is the owner's to do.
+  /// Makes what was done so far final and goes on in a new transaction, if that is the owner's to
+  /// do.
   virtual void next() = 0;
   /// Makes what was done so far final, if that is the owner's to do.
   virtual void commit() = 0;
@@ -29,8 +30,8 @@ class TransactionControl {
 ///     ingestor.store();             // make missing tables and columns, insert, commit
 ///     ingestor.clear();             // forget the batch
 ///
-/// A batch is read first and written after. No lock is held on a table between the two, and tables are
-/// made and extended in between, so that nobody waits for a lock while holding another one.
+/// A batch is read first and written after. No lock is held on a table between the two, and tables
+/// are made and extended in between, so that nobody waits for a lock while holding another one.
 ///
 /// REQUIRES: a transaction by begin_transaction() around add() and store(), and in a function SPI
 /// connected. Texts stay valid until clear().

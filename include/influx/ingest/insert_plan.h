@@ -8,7 +8,8 @@ namespace influx::ingest {
 /// table and column set. It knows the rows by name only.
 ///
 /// The rows come from a tuplestore, registered as an ephemeral named relation; where the planner
-/// ships the query to a place that cannot see it (a distributed table), from arrays through unnest().
+/// ships the query to a place that cannot see it (a distributed table), from arrays through
+/// unnest().
 class InsertPlan {
  public:
   /// A plan for `columns` of `table`, in ascending order. Prepares nothing yet.
@@ -25,13 +26,14 @@ class InsertPlan {
   /// The columns of the set that differ by being left out; a row of this plan has all of them.
   std::size_t columns_with_default() const noexcept { return columns_with_default_; }
   /// Whether a row with values in exactly the columns `present` may be inserted by this plan.
-  bool takes(const schema::Table& table, std::span<const schema::ColumnIndex> present) const noexcept;
+  bool takes(const schema::Table& table,
+             std::span<const schema::ColumnIndex> present) const noexcept;
 
   /// What the rows look like: the columns by name, with the types of schema::Column::type.
   TupleDesc descriptor() const noexcept { return descriptor_; }
 
-  /// Inserts `rows`, which have this plan's descriptor. The tuplestore is only read, from its start.
-  /// REQUIRES: a transaction with SPI connected. Raises what the table raises.
+  /// Inserts `rows`, which have this plan's descriptor. The tuplestore is only read, from its
+  /// start. REQUIRES: a transaction with SPI connected. Raises what the table raises.
   void insert(Tuplestorestate* rows, std::size_t count);
 
  private:

@@ -5,9 +5,9 @@
 
 namespace influx::ingest {
 
-/// Builds one jsonb object, a member at a time, in the current memory context. Plain data: nothing to
-/// destroy. Keys and texts are UTF-8. Raises where a text is too long for jsonb or not expressible in
-/// the server's encoding.
+/// Builds one jsonb object, a member at a time, in the current memory context. Plain data: nothing
+/// to destroy. Keys and texts are UTF-8. Raises where a text is too long for jsonb or not
+/// expressible in the server's encoding.
 class JsonObject {
  public:
   /// Starts the object with its first member; before that there is nothing.

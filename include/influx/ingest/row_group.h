@@ -57,9 +57,10 @@ class RowGroup {
 /// The plans of all tables, kept from batch to batch.
 class PlanCache {
  public:
-  /// The plan of `table` that takes a row with values in exactly the columns `present`. Where there is
-  /// none, one is made that also has the columns of the plan used last, so that points which bring now
-  /// these and now those fields share one statement: a column without default may as well be NULL.
+  /// The plan of `table` that takes a row with values in exactly the columns `present`. Where there
+  /// is none, one is made that also has the columns of the plan used last, so that points which
+  /// bring now these and now those fields share one statement: a column without default may as well
+  /// be NULL.
   std::shared_ptr<InsertPlan> find(const std::shared_ptr<const schema::Table>& table,
                                    std::span<const schema::ColumnIndex> present);
   void clear() { tables_.clear(); }

@@ -52,8 +52,8 @@ class RowMapper {
   void set(schema::ColumnIndex index, Datum value);
 
   std::vector<schema::ColumnIndex> present_;
-  std::vector<Datum> values_;          ///< by column of the table
-  std::vector<unsigned char> taken_;   ///< by column of the table; set for those in present_
+  std::vector<Datum> values_;         ///< by column of the table
+  std::vector<unsigned char> taken_;  ///< by column of the table; set for those in present_
   Refusal refusal_;
   schema::Extension needs_;
 };

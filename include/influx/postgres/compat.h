@@ -1,14 +1,14 @@
 #pragma once
 
-// Differences between the server versions 15 to 18. Every version test of the project is in this pair
-// of files; a function here has the form that the newest server gives it.
+// Differences between the server versions 15 to 18. Every version test of the project is in this
+// pair of files; a function here has the form that the newest server gives it.
 
 #include "influx/postgres/server.h"
 
 namespace influx::postgres {
 
-/// Registers the name of the wait event that a listener shows while it waits. Servers before 17 show
-/// the event `Extension`.
+/// Registers the name of the wait event that a listener shows while it waits. Servers before 17
+/// show the event `Extension`.
 uint32 listener_wait_event();
 
 /// A wait event set that lives as long as the process.
@@ -17,11 +17,11 @@ WaitEventSet* create_wait_event_set(int events);
 /// Whether `role` has right `mode` on schema `namespace_oid`.
 bool has_schema_privilege(Oid namespace_oid, Oid role, AclMode mode);
 
-/// Calls the input function of a type. False, with the report of the error in `error`, where it does
-/// not take `text`; servers before 16 need a subtransaction for that, and get one.
-/// REQUIRES: a transaction. May raise errors that are not about the text.
-bool input_value(FmgrInfo* function, char* text, Oid io_parameter, int32 type_modifier, Datum* value,
-                 ErrorData** error);
+/// Calls the input function of a type. False, with the report of the error in `error`, where it
+/// does not take `text`; servers before 16 need a subtransaction for that, and get one. REQUIRES: a
+/// transaction. May raise errors that are not about the text.
+bool input_value(FmgrInfo* function, char* text, Oid io_parameter, int32 type_modifier,
+                 Datum* value, ErrorData** error);
 
 /// Publishes what this process has counted for the cumulative statistics.
 void report_statistics(bool force);
@@ -30,10 +30,10 @@ void report_statistics(bool force);
 
 /// Marks the shared library as a module of the server. Used once.
 #if PG_VERSION_NUM >= 180000
-#define INFLUX_MODULE(version) \
-  extern "C" {                 \
+#define INFLUX_MODULE(version)                               \
+  extern "C" {                                               \
   PG_MODULE_MAGIC_EXT(.name = "influx", .version = version); \
-  }                            \
+  }                                                          \
   static_assert(true)
 #else
 #define INFLUX_MODULE(version) \

@@ -4,8 +4,8 @@
 
 namespace influx::postgres {
 
-/// A server error (ereport at ERROR) on its way through C++ frames, with all that the server knew of
-/// it: SQLSTATE, message, detail, hint, context. Copies share the report.
+/// A server error (ereport at ERROR) on its way through C++ frames, with all that the server knew
+/// of it: SQLSTATE, message, detail, hint, context. Copies share the report.
 ///
 /// Catching one does not repair the transaction: whoever swallows it aborts the transaction, or the
 /// subtransaction that was opened around the call, first.
@@ -76,12 +76,12 @@ inline GuardState guard_state() noexcept {
 
 }  // namespace detail
 
-/// Runs `call`, and turns a server error raised in it into a ServerError exception. On return and on
-/// throw the error stacks are as they were; CurrentMemoryContext is put back on throw only.
+/// Runs `call`, and turns a server error raised in it into a ServerError exception. On return and
+/// on throw the error stacks are as they were; CurrentMemoryContext is put back on throw only.
 ///
 /// Between the guard and the place of the error no frame may hold an object with a destructor: the
-/// server's longjmp does not run them. The call itself must be a lambda with captures by reference, so
-/// that it is plain data, and return plain data.
+/// server's longjmp does not run them. The call itself must be a lambda with captures by reference,
+/// so that it is plain data, and return plain data.
 template <typename Call>
 auto guard(Call&& call) -> decltype(call()) {
   using Result = decltype(call());
@@ -110,9 +110,9 @@ auto guard(Call&& call) -> decltype(call()) {
   detail::throw_server_error();
 }
 
-/// A C++ exception on its way to become a server error: a ServerError as it was reported, an Error with
-/// its parts, std::bad_alloc as out of memory, anything else as an internal error. Plain data, used by
-/// the entry wrappers only.
+/// A C++ exception on its way to become a server error: a ServerError as it was reported, an Error
+/// with its parts, std::bad_alloc as out of memory, anything else as an internal error. Plain data,
+/// used by the entry wrappers only.
 struct PendingError {
   ErrorData* report = nullptr;  ///< of a ServerError
   Error error{ERRCODE_INTERNAL_ERROR, "unknown C++ exception"};
@@ -123,8 +123,8 @@ struct PendingError {
   [[noreturn]] void raise() const;
 };
 
-/// Runs `body` for a function that the server calls: no C++ exception leaves it, each becomes a server
-/// error.
+/// Runs `body` for a function that the server calls: no C++ exception leaves it, each becomes a
+/// server error.
 template <typename Body>
 auto run_entry(Body&& body) -> decltype(body()) {
   PendingError error;
@@ -160,34 +160,34 @@ Object* make_in_context(MemoryContext context, Arguments&&... arguments) {
 ///     INFLUX_FUNCTION(influx_parse) { ... PG_GETARG_TEXT_PP(0) ... }
 ///
 /// The body may throw and may raise; its frame holds plain data, see guard().
-#define INFLUX_FUNCTION(name)                                               \
-  static Datum name##_body(FunctionCallInfo fcinfo);                        \
-  extern "C" {                                                              \
-  PG_FUNCTION_INFO_V1(name);                                                \
-  Datum name(FunctionCallInfo fcinfo) {                                     \
+#define INFLUX_FUNCTION(name)                                                \
+  static Datum name##_body(FunctionCallInfo fcinfo);                         \
+  extern "C" {                                                               \
+  PG_FUNCTION_INFO_V1(name);                                                 \
+  Datum name(FunctionCallInfo fcinfo) {                                      \
     return influx::postgres::run_entry([&] { return name##_body(fcinfo); }); \
-  }                                                                         \
-  }                                                                         \
+  }                                                                          \
+  }                                                                          \
   static Datum name##_body([[maybe_unused]] FunctionCallInfo fcinfo)
 
 /// Defines the main function `name` of a background worker, with its body behind the macro.
-#define INFLUX_WORKER(name)                                         \
-  static void name##_body(Datum argument);                          \
-  extern "C" {                                                      \
-  PGDLLEXPORT void name(Datum argument);                            \
-  void name(Datum argument) {                                       \
-    influx::postgres::run_entry([&] { name##_body(argument); });    \
-  }                                                                 \
-  }                                                                 \
+#define INFLUX_WORKER(name)                                      \
+  static void name##_body(Datum argument);                       \
+  extern "C" {                                                   \
+  PGDLLEXPORT void name(Datum argument);                         \
+  void name(Datum argument) {                                    \
+    influx::postgres::run_entry([&] { name##_body(argument); }); \
+  }                                                              \
+  }                                                              \
   static void name##_body([[maybe_unused]] Datum argument)
 
 /// Defines the function that the server calls when it has loaded the module.
-#define INFLUX_INIT()                                               \
-  static void influx_init_body();                                   \
-  extern "C" {                                                      \
-  PGDLLEXPORT void _PG_init(void);                                  \
-  void _PG_init(void) {                                             \
-    influx::postgres::run_entry([] { influx_init_body(); });        \
-  }                                                                 \
-  }                                                                 \
+#define INFLUX_INIT()                                        \
+  static void influx_init_body();                            \
+  extern "C" {                                               \
+  PGDLLEXPORT void _PG_init(void);                           \
+  void _PG_init(void) {                                      \
+    influx::postgres::run_entry([] { influx_init_body(); }); \
+  }                                                          \
+  }                                                          \
   static void influx_init_body()

@@ -2,9 +2,10 @@
 
 // The one door to the server: nothing else in the project includes a server header.
 //
-// The C++ headers come first. After postgres.h the server's macros (snprintf, strerror, Min, ERROR...)
-// are in force, and a standard header read behind them undoes some and trips over others. So a file
-// includes what it needs of the standard library and of floor 0 before this header, or finds it here.
+// The C++ headers come first. After postgres.h the server's macros (snprintf, strerror, Min,
+// ERROR...) are in force, and a standard header read behind them undoes some and trips over others.
+// So a file includes what it needs of the standard library and of floor 0 before this header, or
+// finds it here.
 
 #include <netinet/in.h>
 
@@ -13,11 +14,11 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <map>
 #include <memory>
 #include <new>
 #include <optional>
-#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,6 +33,7 @@
 #pragma GCC diagnostic ignored "-Wsign-compare"
 #pragma GCC diagnostic ignored "-Wregister"
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+#pragma GCC diagnostic ignored "-Wignored-attributes"
 
 extern "C" {
 // clang-format off

@@ -16,8 +16,8 @@ enum RowSourceSetting : int {
   kRowSourceArrays,  ///< always arrays; for tests
 };
 
-/// The settings `influx.*`, as docs/settings.md describes them. Read them where they are used, so that
-/// a reload takes effect; never keep the pointers across a call that may reload.
+/// The settings `influx.*`, as docs/settings.md describes them. Read them where they are used, so
+/// that a reload takes effect; never keep the pointers across a call that may reload.
 struct Settings {
   char* listen_addresses;
   int read_buffer;    ///< kB

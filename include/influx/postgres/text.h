@@ -5,8 +5,8 @@
 namespace influx::postgres {
 
 // Text between line protocol, which is UTF-8, and the server, whose encoding is the database's. The
-// results live in the current memory context. In a database of encoding UTF8 or SQL_ASCII nothing is
-// converted.
+// results live in the current memory context. In a database of encoding UTF8 or SQL_ASCII nothing
+// is converted.
 
 /// Whether texts have to be converted in this database.
 bool converts_text();

@@ -7,14 +7,15 @@ namespace influx::postgres {
 
 // Transactions of a background worker, and subtransactions of anybody.
 
-/// Starts a transaction, connects SPI and takes a snapshot. May raise; abort_transaction() then cleans
-/// up. CurrentMemoryContext is as before.
+/// Starts a transaction, connects SPI and takes a snapshot. May raise; abort_transaction() then
+/// cleans up. CurrentMemoryContext is as before.
 void begin_transaction();
 
 /// Ends what begin_transaction() started. May raise, as deferred constraints do.
 void commit_transaction();
 
-/// Rolls back whatever there is, after an error. Does not raise but for errors that end the process.
+/// Rolls back whatever there is, after an error. Does not raise but for errors that end the
+/// process.
 void abort_transaction();
 
 namespace detail {
@@ -31,8 +32,8 @@ ErrorData* take_report(ErrorData* report);
 
 }  // namespace detail
 
-/// Runs `call` in a subtransaction. Returns nothing where it succeeded; else it was rolled back, and
-/// the result is the report, in CurrentMemoryContext of the caller. The rules of guard() hold.
+/// Runs `call` in a subtransaction. Returns nothing where it succeeded; else it was rolled back,
+/// and the result is the report, in CurrentMemoryContext of the caller. The rules of guard() hold.
 /// REQUIRES: a transaction.
 template <typename Call>
 ErrorData* in_subtransaction(Call&& call) {
@@ -54,8 +55,8 @@ ErrorData* in_subtransaction(Call&& call) {
   return detail::take_report(report);
 }
 
-/// Runs `call` with `context` as the current memory context. On an error the server, or the guard that
-/// catches it, puts the context back.
+/// Runs `call` with `context` as the current memory context. On an error the server, or the guard
+/// that catches it, puts the context back.
 template <typename Call>
 auto in_context(MemoryContext context, Call&& call) -> decltype(call()) {
   MemoryContext before = MemoryContextSwitchTo(context);

@@ -42,8 +42,8 @@ class Extender {
  public:
   explicit Extender(Oid namespace_oid) noexcept : namespace_oid_(namespace_oid) {}
 
-  /// Whether the schema has a function `_create(name, name[], name[])` of its user, which then makes
-  /// the tables. REQUIRES: a transaction.
+  /// Whether the schema has a function `_create(name, name[], name[])` of its user, which then
+  /// makes the tables. REQUIRES: a transaction.
   bool has_own_create() const { return own_create() != InvalidOid; }
 
   /// Does what `extension` asks for. That somebody else does the same at the same time is no error.
@@ -57,6 +57,7 @@ class Extender {
 
  private:
   Oid own_create() const;
+  bool table_exists(const Extension& extension) const;
   void call_own_create(const Extension& extension) const;
   void add_columns(const Extension& extension) const;
 

@@ -4,8 +4,9 @@
 
 namespace influx::schema {
 
-/// Whether `name` (UTF-8) can be an identifier as it is: not empty, at most 63 bytes in the server's
-/// encoding, and expressible in it. Longer ones are never cut, so that two names cannot meet.
+/// Whether `name` (UTF-8) can be an identifier as it is: not empty, at most 63 bytes in the
+/// server's encoding, and expressible in it. Longer ones are never cut, so that two names cannot
+/// meet.
 bool fits_name(std::string_view name);
 
 /// Why no column of this name (UTF-8) can be added, as the end of a sentence; null where it can.

@@ -21,7 +21,7 @@ enum class ColumnKind : std::uint8_t {
 
 /// What the time column of a table holds.
 enum class TimeKind : std::uint8_t {
-  kNone,         ///< the table has no time column
+  kNone,  ///< the table has no time column
   kTimestamptz,
   kTimestamp,    ///< in UTC
   kNanoseconds,  ///< bigint, nanoseconds since the epoch
@@ -53,9 +53,9 @@ inline constexpr ColumnIndex kNoColumn = -1;
 /// cache and by the batches that hold rows for it.
 class Table {
  public:
-  /// Describes relation `relation_oid` of name `measurement` (UTF-8), which may be of any kind. Takes
-  /// and releases an AccessShareLock. Null where the relation has gone or got another name since the
-  /// caller looked.
+  /// Describes relation `relation_oid` of name `measurement` (UTF-8), which may be of any kind.
+  /// Takes and releases an AccessShareLock. Null where the relation has gone or got another name
+  /// since the caller looked.
   static std::shared_ptr<Table> describe(std::string_view measurement, Oid relation_oid);
   ~Table();
   Table(const Table&) = delete;
@@ -70,7 +70,8 @@ class Table {
     return columns[static_cast<std::size_t>(index)];
   }
 
-  /// Whether a key of this name may not name a column: it is the time column's, or `_time`, `_tags`,
+  /// Whether a key of this name may not name a column: it is the time column's, or `_time`,
+  /// `_tags`,
   /// `_fields`.
   bool reserves(std::string_view key) const noexcept;
 
@@ -85,7 +86,7 @@ class Table {
   std::size_t width = 0;  ///< columns that count towards the server's limit, dropped ones too
   ColumnIndex time = kNoColumn;
   TimeKind time_kind = TimeKind::kNone;
-  std::string time_name;  ///< of the time column, or the one that it would have
+  std::string time_name;           ///< of the time column, or the one that it would have
   ColumnIndex tags = kNoColumn;    ///< `_tags`, where it is jsonb and can be written
   ColumnIndex fields = kNoColumn;  ///< `_fields`, likewise
 

@@ -25,8 +25,8 @@ std::uint16_t port_of_service(std::string_view service);
 /// Raises where the current user may not look up objects in the schema, or there is none.
 void check_schema(Oid namespace_oid);
 
-/// When the statement came in, in nanoseconds since the Unix epoch: the time of receipt of lines that
-/// are given to a function.
+/// When the statement came in, in nanoseconds since the Unix epoch: the time of receipt of lines
+/// that are given to a function.
 std::int64_t statement_time_ns();
 
 }  // namespace influx::sql

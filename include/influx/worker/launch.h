@@ -14,13 +14,13 @@ struct LaunchArguments {
   line_protocol::Precision precision = line_protocol::Precision::kNanosecond;
 };
 
-/// Starts a background worker and waits until it listens. Returns its pid. Raises what keeps it from
-/// listening, with the worker's own words; then no worker is left.
+/// Starts a background worker and waits until it listens. Returns its pid. Raises what keeps it
+/// from listening, with the worker's own words; then no worker is left.
 int launch(const LaunchArguments& arguments);
 
-/// The worker's side of launch(): where it finds its arguments and reports how starting up went. While
-/// an object of this kind is in place, any error that ends the process is told to the caller of
-/// launch().
+/// The worker's side of launch(): where it finds its arguments and reports how starting up went.
+/// While an object of this kind is in place, any error that ends the process is told to the caller
+/// of launch().
 class StartUp {
  public:
   /// Attaches to what launch() left under `handle`. False where the launcher has gone.

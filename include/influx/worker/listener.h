@@ -13,10 +13,10 @@ class Listener {
   explicit Listener(std::uint16_t port) noexcept : port_(port) {}
 
   /// Opens a socket for each address of the settings that has none, and closes those that are not
-  /// named any more. An address family that this machine does not have is passed over, as long as one
-  /// address is left. Where an address cannot be bound, what was open before stays, and it throws.
+  /// named any more. An address family that this machine does not have is passed over, as long as
+  /// one address is left. Where an address cannot be bound, what was open before stays, and it
+  /// throws.
   void configure();
-
 
   std::span<const transport::UdpSocket> sockets() const noexcept { return sockets_; }
   /// The addresses bound: `127.0.0.1:8089, [::1]:8089`.

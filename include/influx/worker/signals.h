@@ -6,9 +6,9 @@ namespace influx::worker {
 
 /// Installs the signal handlers of a worker and unblocks the signals.
 ///
-/// SIGTERM asks for an orderly end: the loop sees shutdown_requested() and writes what was received. A
-/// second SIGTERM, or a write that does not end within kGraceMs of the first, ends the process at the
-/// server's next check for interrupts, and the batch is rolled back.
+/// SIGTERM asks for an orderly end: the loop sees shutdown_requested() and writes what was
+/// received. A second SIGTERM, or a write that does not end within kGraceMs of the first, ends the
+/// process at the server's next check for interrupts, and the batch is rolled back.
 void install_signal_handlers();
 
 /// Whether the process was asked to end.

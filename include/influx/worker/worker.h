@@ -10,8 +10,8 @@
 
 namespace influx::worker {
 
-/// A listener process: waits on its latch and its sockets, gathers datagrams, and writes them a batch
-/// at a time. There is one object in a process, and it lives until the process ends.
+/// A listener process: waits on its latch and its sockets, gathers datagrams, and writes them a
+/// batch at a time. There is one object in a process, and it lives until the process ends.
 class Worker {
  public:
   explicit Worker(const LaunchArguments& arguments);
