@@ -43,7 +43,8 @@ bool has_schema_privilege(Oid namespace_oid, Oid role, AclMode mode) {
 bool input_value(FmgrInfo* function, char* text, Oid io_parameter, int32 type_modifier,
                  Datum* value, ErrorData** error) {
 #if PG_VERSION_NUM >= 160000
-  ErrorSaveContext soft = {T_ErrorSaveContext};
+  ErrorSaveContext soft{};
+  soft.type = T_ErrorSaveContext;
   soft.details_wanted = true;
   if (InputFunctionCallSafe(function, text, io_parameter, type_modifier,
                             reinterpret_cast<Node*>(&soft), value)) {

@@ -12,6 +12,8 @@ using Wide = __int128;
 constexpr Wide kMaxInteger = (Wide{1} << 63) - 1;
 constexpr Wide kMinInteger = -(Wide{1} << 63);
 constexpr Wide kMaxUnsigned = (Wide{1} << 64) - 1;
+constexpr Wide kMillion = 1000000;
+constexpr Wide kBillion = 1000000000;
 
 struct Refusal {
   ErrorCode code;
@@ -101,19 +103,19 @@ Wide unit_of(Precision precision, Wide sent) {
     case Precision::kMicrosecond:
       return 1000;
     case Precision::kMillisecond:
-      return 1000 * 1000;
+      return kMillion;
     case Precision::kSecond:
-      return 1000 * 1000 * 1000;
+      return kBillion;
     case Precision::kMinute:
-      return Wide{60} * 1000 * 1000 * 1000;
+      return kBillion * 60;
     case Precision::kHour:
-      return Wide{3600} * 1000 * 1000 * 1000;
+      return kBillion * 3600;
     case Precision::kAuto:
       break;
   }
-  if (size < Wide{5} * 1000 * 1000 * 1000) return 1000 * 1000 * 1000;
-  if (size < Wide{5} * 1000 * 1000 * 1000 * 1000) return 1000 * 1000;
-  if (size < Wide{5} * 1000 * 1000 * 1000 * 1000 * 1000) return 1000;
+  if (size < kBillion * 5) return kBillion;
+  if (size < kBillion * 5000) return kMillion;
+  if (size < kBillion * 5000000) return 1000;
   return 1;
 }
 
@@ -223,7 +225,7 @@ class Reader {
     fields.push_back(std::move(field));
   }
 
-  // A run of bytes up to one of `stops` that no backslash stands before.
+  // Up to one of `stops` that no backslash stands before.
   std::string read_name(std::string_view stops) {
     const std::size_t start = i_;
     std::string name;
@@ -319,10 +321,8 @@ class Reader {
     const Wide value = sent * unit_of(precision_, sent);
     if (value < kMinInteger || value > kMaxInteger) refuse(ErrorCode::kTimestampOutOfRange, start);
     skip_spaces();
-    if (!at_line_end()) {
-      refuse_stray_control();
-      refuse(ErrorCode::kTrailingCharacters);
-    }
+    refuse_stray_control();
+    if (!at_line_end()) refuse(ErrorCode::kTrailingCharacters);
     return static_cast<std::int64_t>(value);
   }
 

@@ -126,7 +126,8 @@ TEST(Servers, NoFinalLineFeed) {
 TEST(Servers, NamesOf127To129Bytes) {
   for (const std::size_t size : {127U, 128U, 129U, 255U, 256U, 257U, 65535U, 65536U, 65537U}) {
     const std::string name(size, 'n');
-    EXPECT_EQ(point_of("m," + name + "=a " + name + "=1").tags[0].key.size(), size);
+    const std::string line = std::string("m,").append(name).append("=a ").append(name).append("=1");
+    EXPECT_EQ(point_of(line).tags[0].key.size(), size);
   }
 }
 

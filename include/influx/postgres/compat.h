@@ -28,17 +28,17 @@ void report_statistics(bool force);
 
 }  // namespace influx::postgres
 
-/// Marks the shared library as a module of the server. Used once.
+/// Marks the shared library as a module of the server, of version `VERSION_TEXT`. Used once.
 #if PG_VERSION_NUM >= 180000
-#define INFLUX_MODULE(version)                               \
-  extern "C" {                                               \
-  PG_MODULE_MAGIC_EXT(.name = "influx", .version = version); \
-  }                                                          \
+#define INFLUX_MODULE(VERSION_TEXT)                               \
+  extern "C" {                                                    \
+  PG_MODULE_MAGIC_EXT(.name = "influx", .version = VERSION_TEXT); \
+  }                                                               \
   static_assert(true)
 #else
-#define INFLUX_MODULE(version) \
-  extern "C" {                 \
-  PG_MODULE_MAGIC;             \
-  }                            \
+#define INFLUX_MODULE(VERSION_TEXT) \
+  extern "C" {                      \
+  PG_MODULE_MAGIC;                  \
+  }                                 \
   static_assert(true)
 #endif
