@@ -34,18 +34,55 @@ bool out_of_range(const Column& column, Refusal* refusal) {
   return refuse(column, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, nullptr, refusal);
 }
 
-bool from_text(const Column& column, std::string_view utf8, Datum* datum, Refusal* refusal) {
-  const std::string_view text = postgres::from_utf8(utf8);
-  if (column.kind == ColumnKind::kText) {
-    *datum = postgres::text_datum(text);
-    return true;
-  }
+/// Whether the column is numeric(p, 0), or a domain over it as far as the column tells.
+bool is_whole_numeric(const Column& column) noexcept {
+  constexpr int kScaleMask = 0x7ff;  // numeric.c, make_numeric_typmod()
+  return column.type_modifier >= 0 &&
+         ((column.type_modifier - static_cast<int>(VARHDRSZ)) & kScaleMask) == 0;
+}
+
+/// The text of a value, as an input function takes it.
+std::string_view text_of(const FieldValue& value) noexcept {
+  if (value.type != ValueType::kBoolean) return value.text;
+  return value.as_boolean ? "true" : "false";
+}
+
+/// Whether an input function would cut the text off without a word.
+bool is_cut_by_input(Oid type, std::string_view text) noexcept {
+  return (type == NAMEOID && text.size() >= NAMEDATALEN) || (type == CHAROID && text.size() > 1);
+}
+
+/// By the input function of the column's own type: its domain, length and scale are checked.
+bool by_input_function(const Column& column, std::string_view text, Datum* datum,
+                       Refusal* refusal) {
+  if (is_cut_by_input(column.type, text)) return out_of_range(column, refusal);
   ErrorData* error = nullptr;
-  if (postgres::input_value(&column.input, postgres::c_string(text), column.io_parameter, -1, datum,
-                            &error)) {
+  if (postgres::input_value(&column.input, postgres::c_string(text), column.io_parameter,
+                            column.type_modifier, datum, &error)) {
     return true;
   }
   return refuse(column, error->sqlerrcode, error->message, refusal);
+}
+
+bool fits_length(const Column& column, std::string_view text) {
+  if (column.is_domain) return false;
+  return pg_mbstrlen_with_len(text.data(), static_cast<int>(text.size())) <=
+         column.type_modifier - static_cast<int>(VARHDRSZ);
+}
+
+bool from_text(const Column& column, std::string_view utf8, Datum* datum, Refusal* refusal) {
+  const std::string_view text = postgres::from_utf8(utf8);
+  if (column.kind == ColumnKind::kText && (!column.is_constrained() || fits_length(column, text))) {
+    *datum = postgres::text_datum(text);
+    return true;
+  }
+  if (!by_input_function(column, text, datum, refusal)) return false;
+  if (column.kind != ColumnKind::kNumeric || !is_whole_numeric(column)) return true;
+  // Digits behind the point would be rounded away.
+  const Datum sent = DirectFunctionCall3(numeric_in, CStringGetDatum(postgres::c_string(text)),
+                                         ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+  return DatumGetBool(DirectFunctionCall2(numeric_eq, sent, *datum)) ||
+         out_of_range(column, refusal);
 }
 
 /// The whole number that `value` is, if it is one that fits int64.
@@ -114,34 +151,25 @@ bool to_integer(const Column& column, const FieldValue& value, Datum* datum, Ref
   }
 }
 
-bool to_numeric(const FieldValue& value, Datum* datum) {
-  if (value.type == ValueType::kInteger) {
+bool to_numeric(const Column& column, const FieldValue& value, Datum* datum, Refusal* refusal) {
+  if (value.type == ValueType::kInteger && !column.is_constrained()) {
     *datum = NumericGetDatum(int64_to_numeric(value.as_integer));
     return true;
   }
   // The digits as sent are kept, unless an exponent makes them longer than a double can mean.
   const bool plain =
-      value.text.size() < 400 && value.text.find_first_of("eE") == std::string_view::npos;
-  const char* digits = plain || value.type != ValueType::kFloat ? postgres::c_string(value.text)
-                                                                : shortest_decimal(value.as_float);
-  *datum = DirectFunctionCall3(numeric_in, CStringGetDatum(digits), ObjectIdGetDatum(InvalidOid),
-                               Int32GetDatum(-1));
-  return true;
+      value.type != ValueType::kFloat ||
+      (value.text.size() < 400 && value.text.find_first_of("eE") == std::string_view::npos);
+  return from_text(column, plain ? value.text : shortest_decimal(value.as_float), datum, refusal);
 }
 
 bool is_number(ValueType type) noexcept {
   return type == ValueType::kFloat || type == ValueType::kInteger || type == ValueType::kUnsigned;
 }
 
-}  // namespace
-
-bool to_datum(const Column& column, std::string_view value, Datum* datum, Refusal* refusal) {
-  return from_text(column, value, datum, refusal);
-}
-
-bool to_datum(const Column& column, const FieldValue& value, Datum* datum, Refusal* refusal) {
-  if (value.type == ValueType::kString) return from_text(column, value.text, datum, refusal);
-
+/// Makes a datum of the column's type of a value that is no string; of the column's own constraints
+/// those are checked that an input function has to check anyway.
+bool to_type(const Column& column, const FieldValue& value, Datum* datum, Refusal* refusal) {
   if (is_number(value.type)) {
     switch (column.kind) {
       case ColumnKind::kFloat8: {
@@ -157,7 +185,7 @@ bool to_datum(const Column& column, const FieldValue& value, Datum* datum, Refus
       case ColumnKind::kInt8:
         return to_integer(column, value, datum, refusal);
       case ColumnKind::kNumeric:
-        return to_numeric(value, datum);
+        return to_numeric(column, value, datum, refusal);
       default:
         break;
     }
@@ -166,14 +194,25 @@ bool to_datum(const Column& column, const FieldValue& value, Datum* datum, Refus
     *datum = jsonb_scalar(value);
     return true;
   }
-  if (value.type == ValueType::kBoolean) {
-    if (column.kind == ColumnKind::kBoolean) {
-      *datum = BoolGetDatum(value.as_boolean);
-      return true;
-    }
-    return from_text(column, value.as_boolean ? "true" : "false", datum, refusal);
+  if (value.type == ValueType::kBoolean && column.kind == ColumnKind::kBoolean) {
+    *datum = BoolGetDatum(value.as_boolean);
+    return true;
   }
-  return from_text(column, value.text, datum, refusal);
+  return from_text(column, text_of(value), datum, refusal);
+}
+
+}  // namespace
+
+bool to_datum(const Column& column, std::string_view value, Datum* datum, Refusal* refusal) {
+  return from_text(column, value, datum, refusal);
+}
+
+bool to_datum(const Column& column, const FieldValue& value, Datum* datum, Refusal* refusal) {
+  if (value.type == ValueType::kString) return from_text(column, value.text, datum, refusal);
+  if (!to_type(column, value, datum, refusal)) return false;
+  const bool checked = !column.is_constrained() || column.kind == ColumnKind::kOther ||
+                       column.kind == ColumnKind::kText || column.kind == ColumnKind::kNumeric;
+  return checked || by_input_function(column, text_of(value), datum, refusal);
 }
 
 TimestampTz timestamp_of(std::int64_t nanoseconds) noexcept {

@@ -36,6 +36,13 @@ bool is_transient(int sqlstate) noexcept {
          sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || sqlstate == ERRCODE_QUERY_CANCELED;
 }
 
+/// Whether the needs of one more line can be met together with those of the lines before. Else it
+/// is looked at again when those have been met.
+bool may_merge(const Extension& extension, const Extension& needs) noexcept {
+  const std::size_t width = extension.width + extension.columns.size() + needs.columns.size();
+  return width <= MaxHeapAttributeNumber && (!extension.create || postgres::settings.auto_extend);
+}
+
 }  // namespace
 
 Ingestor::Ingestor(Oid namespace_oid, Precision precision, RefusalHandler& refusals,
@@ -88,7 +95,7 @@ void Ingestor::map_line(const Line& line) {
   }
   if (!transactions_.recover()) throw postgres::ServerError(report);
   refuse(line, refusal_of(*report));
-  FreeErrorData(report);
+  postgres::free_report(report);
 }
 
 void Ingestor::map_point(const Line& line) {
@@ -118,7 +125,7 @@ void Ingestor::map_point(const Line& line) {
       refuse(line, mapper_.refusal());
       break;
     case RowMapper::Result::kNeedsExtension:
-      defer(line, point.measurement, table == nullptr);
+      defer(line, point.measurement, table.get());
       break;
     case RowMapper::Result::kRow:
       // Behind a line that waits, the lines of its table wait too: their order is kept.
@@ -153,7 +160,10 @@ void Ingestor::add_row(const std::shared_ptr<Table>& table, const Line& line) {
 
 RowGroup& Ingestor::group_for(const std::shared_ptr<Table>& table) {
   RowGroup*& open = open_groups_[table.get()];
-  if (open != nullptr && open->plan().takes(*table, mapper_.present())) return *open;
+  if (open != nullptr && open->state == RowGroup::State::kMapped &&
+      open->plan().takes(*table, mapper_.present())) {
+    return *open;
+  }
 
   const std::shared_ptr<InsertPlan> plan = plans_.find(table, mapper_.present());
   if (open != nullptr) {
@@ -167,21 +177,29 @@ RowGroup& Ingestor::group_for(const std::shared_ptr<Table>& table) {
 }
 
 /// Puts a line off until its table has been made or extended.
-void Ingestor::defer(const Line& line, std::string_view measurement, bool create) {
+void Ingestor::defer(const Line& line, std::string_view measurement, const Table* table) {
   const auto refused = refused_extensions_.find(measurement);
   if (refused != refused_extensions_.end()) {
     if (GetCurrentTimestamp() < refused->second.until) {
       Refusal refusal;
       refusal.sqlstate = refused->second.sqlstate;
       refusal.message = refused->second.message.c_str();
+      if (!refused->second.detail.empty()) refusal.detail = refused->second.detail.c_str();
+      if (!refused->second.hint.empty()) refusal.hint = refused->second.hint.c_str();
       return refuse(line, refusal);
     }
     refused_extensions_.erase(refused);
   }
-  Extension& extension = extensions_[std::string(measurement)];
-  extension.measurement = measurement;
-  extension.create = create;
-  extension.merge(mapper_.needs());
+  const auto [entry, is_new] = extensions_.try_emplace(std::string(measurement));
+  Extension& extension = entry->second;
+  if (is_new) {
+    extension.measurement = measurement;
+    extension.create = table == nullptr;
+    extension.width = table == nullptr ? 1 : table->width;
+    extension.merge(mapper_.needs());
+  } else if (may_merge(extension, mapper_.needs())) {
+    extension.merge(mapper_.needs());
+  }
   deferred_.push_back(line);
   ++pending_;
 }
@@ -227,6 +245,8 @@ void Ingestor::extend_all() {
     RememberedRefusal& refused = refused_extensions_[extension.measurement];
     refused.sqlstate = error->sqlerrcode;
     refused.message = error->message;
+    refused.detail = error->detail == nullptr ? "" : error->detail;
+    refused.hint = error->hint == nullptr ? "" : error->hint;
     refused.until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kRememberRefusalMs);
   }
   next_transaction();
@@ -270,7 +290,7 @@ bool Ingestor::write(Mode mode) {
   roll_back_states();
   write_error_ = report->sqlerrcode;
   write_message_ = report->message;
-  FreeErrorData(report);
+  postgres::free_report(report);
   return false;
 }
 

@@ -53,8 +53,8 @@ bool has_tuplestore_scan(const Plan* plan) {
 /// Whether the statement, as it is planned now, reads the tuplestore.
 bool reads_tuplestore(SPIPlanPtr plan) {
   CachedPlan* planned = SPI_plan_get_cached_plan(plan);
-  if (planned == nullptr) return true;  // rewritten into several statements by a rule
-  bool found = false;
+  if (planned == nullptr) return true;     // rewritten into several statements by a rule
+  bool found = planned->stmt_list == NIL;  // a rule does nothing instead
   const ListCell* cell = nullptr;
   foreach (cell, planned->stmt_list) {
     const auto* statement = static_cast<const PlannedStmt*>(lfirst(cell));
@@ -180,9 +180,10 @@ void InsertPlan::prepare_arrays(Oid relation) {
       types[i] = TEXTARRAYOID;
       appendStringInfo(&sql, "::%s", format_type_be_qualified(type));
     }
-    appendStringInfo(&arguments, "%s$%d", i == 0 ? "" : ", ", i + 1);
+    // Side by side, one function each: unnest() of several arrays has no qualified name.
+    appendStringInfo(&arguments, "%spg_catalog.unnest($%d)", i == 0 ? "" : ", ", i + 1);
   }
-  appendStringInfo(&sql, " FROM pg_catalog.unnest(%s) AS %s (", arguments.data, kRows);
+  appendStringInfo(&sql, " FROM ROWS FROM (%s) AS %s (", arguments.data, kRows);
   for (int i = 0; i < count; ++i)
     appendStringInfo(&sql, "%sc%d", i == 0 ? "" : ", ", i + 1);
   appendStringInfoChar(&sql, ')');

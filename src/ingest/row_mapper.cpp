@@ -74,6 +74,11 @@ RowMapper::Result RowMapper::map(const Table& table, const Point& point, std::in
                     table.refusal));
     return Result::kRefused;
   }
+  if (table.denied) {
+    refuse(ERRCODE_INSUFFICIENT_PRIVILEGE,
+           psprintf("permission denied for table %s", in_server_encoding(table.measurement)));
+    return Result::kRefused;
+  }
   if (!place_time(table, point.timestamp.value_or(received_ns))) return Result::kRefused;
 
   table.tag_hints.resize(std::max(table.tag_hints.size(), point.tags.size()), kNoColumn);
@@ -114,7 +119,7 @@ bool RowMapper::place_time(const Table& table, std::int64_t nanoseconds) {
         "influx.time_column.");
   }
   if (column.refusal != nullptr) {
-    return refuse(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+    return refuse(column.refusal_sqlstate,
                   psprintf("cannot write time column \"%s\": %s",
                            in_server_encoding(table.time_name), column.refusal));
   }
@@ -145,7 +150,7 @@ template <typename Value>
 bool RowMapper::place_in_column(const Table& table, ColumnIndex index, const Value& value) {
   const Column& column = table.column(index);
   if (column.refusal != nullptr) {
-    return refuse(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+    return refuse(column.refusal_sqlstate,
                   psprintf("cannot write column \"%s\": %s", in_server_encoding(column.name),
                            column.refusal));
   }
@@ -157,6 +162,7 @@ bool RowMapper::place_in_column(const Table& table, ColumnIndex index, const Val
 }
 
 bool RowMapper::need(const Table& table, std::string_view key, ColumnRole role, ValueType type) {
+  int sqlstate = ERRCODE_UNDEFINED_COLUMN;
   const char* reason = nullptr;
   const char* hint = nullptr;
   if (!postgres::settings.auto_extend) {
@@ -167,10 +173,10 @@ bool RowMapper::need(const Table& table, std::string_view key, ColumnRole role, 
     reason = "it has no room for more";
     hint = "A jsonb column named _fields, and one named _tags, take any number of keys.";
   } else {
-    reason = schema::column_name_refusal(key);
+    reason = schema::column_name_refusal(key, &sqlstate);
   }
   if (reason != nullptr) {
-    return refuse(ERRCODE_UNDEFINED_COLUMN,
+    return refuse(sqlstate,
                   psprintf("table \"%s\" has no column \"%s\", and %s",
                            in_server_encoding(table.measurement), in_server_encoding(key), reason),
                   hint);
@@ -196,19 +202,20 @@ RowMapper::Result RowMapper::map_missing(const Point& point, bool by_user) {
   const bool to_columns = !by_user && postgres::settings.layout == postgres::kLayoutColumns;
   const auto check = [&](std::string_view key, ColumnRole role, ValueType type) {
     if (to_columns) {
+      int sqlstate = ERRCODE_RESERVED_NAME;
       const char* reason = nullptr;
       if (key == postgres::settings.time_column || key == "_time" || key == "_tags" ||
           key == "_fields") {
         reason = "its name is that of a column with a meaning of its own";
       } else if (needs_.columns.size() + 1 >= MaxHeapAttributeNumber) {
+        sqlstate = ERRCODE_TOO_MANY_COLUMNS;
         reason = "a table has no room for so many columns";
       } else {
-        reason = schema::column_name_refusal(key);
+        reason = schema::column_name_refusal(key, &sqlstate);
       }
       if (reason != nullptr) {
-        return refuse(ERRCODE_INVALID_NAME,
-                      psprintf("cannot make a column for %s \"%s\": %s", role_name(role),
-                               in_server_encoding(key), reason));
+        return refuse(sqlstate, psprintf("cannot make a column for %s \"%s\": %s", role_name(role),
+                                         in_server_encoding(key), reason));
       }
     }
     if (to_columns) return add_need(key, role, type);

@@ -12,7 +12,7 @@ MemoryContext error_context() {
 
 ServerError::ServerError(ErrorData* report)
     : report_(new ErrorData*(report), [](ErrorData** held) {
-        if (*held != nullptr) FreeErrorData(*held);
+        if (*held != nullptr) free_report(*held);
         delete held;
       }) {}
 
@@ -25,8 +25,14 @@ ErrorData* ServerError::release() const noexcept {
   return std::exchange(*report_, nullptr);
 }
 
+void free_report(ErrorData* report) noexcept {
+  MemoryContextDelete(report->assoc_context);
+}
+
 void detail::throw_server_error() {
-  MemoryContext before = MemoryContextSwitchTo(error_context());
+  // A context for each report: FreeErrorData() does not free all that CopyErrorData() copies.
+  MemoryContext before = MemoryContextSwitchTo(
+      AllocSetContextCreate(error_context(), "influx error", ALLOCSET_SMALL_SIZES));
   ErrorData* report = CopyErrorData();
   FlushErrorState();
   MemoryContextSwitchTo(before);
@@ -80,7 +86,7 @@ void PendingError::raise() const {
   // ReThrowError copies the report and does not come back, so the original is freed by the next
   // error that takes this way.
   static ErrorData* last_raised = nullptr;
-  if (last_raised != nullptr) FreeErrorData(last_raised);
+  if (last_raised != nullptr) free_report(last_raised);
   last_raised = report;
   ReThrowError(report);
 }

@@ -54,7 +54,7 @@ ErrorData* detail::take_report(ErrorData* report) {
   taken->hint = copy(report->hint);
   taken->context = copy(report->context);
   taken->assoc_context = CurrentMemoryContext;
-  FreeErrorData(report);
+  free_report(report);
   return taken;
 }
 

@@ -14,11 +14,15 @@ bool fits_name(std::string_view name) {
   return error == nullptr && converted.size() < NAMEDATALEN;
 }
 
-const char* column_name_refusal(std::string_view name) {
-  if (!fits_name(name)) return "its name is too long for a column";
+const char* column_name_refusal(std::string_view name, int* sqlstate) {
+  if (!fits_name(name)) {
+    *sqlstate = ERRCODE_NAME_TOO_LONG;
+    return "its name is too long for a column";
+  }
   const char* identifier = postgres::c_string(postgres::from_utf8(name));
-  if (SystemAttributeByName(identifier) != nullptr) return "its name is that of a system column";
-  return nullptr;
+  if (SystemAttributeByName(identifier) == nullptr) return nullptr;
+  *sqlstate = ERRCODE_RESERVED_NAME;
+  return "its name is that of a system column";
 }
 
 }  // namespace influx::schema

@@ -99,6 +99,8 @@ bool Table::read_catalog() {
   if (same_name && takes_rows(kind, &refusal)) {
     TupleDesc descriptor = RelationGetDescr(relation);
     const bool may_insert = pg_class_aclcheck(oid, GetUserId(), ACL_INSERT) == ACLCHECK_OK;
+    denied = !may_insert &&
+             pg_attribute_aclcheck_all(oid, GetUserId(), ACL_INSERT, ACLMASK_ANY) != ACLCHECK_OK;
     width = static_cast<std::size_t>(descriptor->natts);
     columns.reserve(static_cast<std::size_t>(descriptor->natts));
     for (int i = 0; i < descriptor->natts; ++i) {
@@ -120,9 +122,11 @@ void Table::describe_column(const FormData_pg_attribute& attribute, bool may_ins
   column.number = attribute.attnum;
   column.type = getBaseType(attribute.atttypid);
   column.kind = kind_of(column.type);
+  column.is_domain = column.type != attribute.atttypid;
+  column.type_modifier = attribute.atttypmod;
 
   Oid input = InvalidOid;
-  getTypeInputInfo(column.type, &input, &column.io_parameter);
+  getTypeInputInfo(attribute.atttypid, &input, &column.io_parameter);
   fmgr_info_cxt(input, &column.input, memory_);
 
   // A view passes on what is left out to the table below, whose defaults we do not see.
@@ -130,11 +134,14 @@ void Table::describe_column(const FormData_pg_attribute& attribute, bool may_ins
                        kind == RELKIND_VIEW || get_typdefault(attribute.atttypid) != nullptr;
   if (attribute.attgenerated != '\0') {
     column.refusal = "it is a generated column";
+    column.refusal_sqlstate = ERRCODE_GENERATED_ALWAYS;
   } else if (attribute.attidentity == ATTRIBUTE_IDENTITY_ALWAYS) {
     column.refusal = "it is an identity column that is always generated";
+    column.refusal_sqlstate = ERRCODE_GENERATED_ALWAYS;
   } else if (!may_insert &&
              pg_attribute_aclcheck(oid, attribute.attnum, GetUserId(), ACL_INSERT) != ACLCHECK_OK) {
     column.refusal = "permission to insert into it is denied";
+    column.refusal_sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
   }
 }
 

@@ -35,6 +35,10 @@ INFLUX_FUNCTION(influx_create) {
   const char* metric = NameStr(*PG_GETARG_NAME(0));
   extension->measurement = influx::postgres::to_utf8(metric);
   extension->create = true;
+  if (extension->measurement.empty()) {
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_NAME), errmsg("the name of a metric must not be empty")));
+  }
   add_names(extension, PG_GETARG_ARRAYTYPE_P(1), ColumnRole::kTag);
   add_names(extension, PG_GETARG_ARRAYTYPE_P(2), ColumnRole::kField);
 

@@ -215,6 +215,10 @@ std::optional<std::uint16_t> udp_port(std::string_view service, Failure& failure
     }
     return port;
   }
+  if (service.size() > 1 && service[0] == '-' && service[1] >= '0' && service[1] <= '9') {
+    failure = {0, "a port number is from 1 to 65535"};
+    return std::nullopt;
+  }
   const bool has_zero_byte = service.find('\0') != std::string_view::npos;
   const std::uint16_t port = has_zero_byte ? 0 : port_of_name(std::string(service));
   if (port == 0) {

@@ -224,7 +224,7 @@ void Worker::write_batch() {
     ingestor_.clear();
     const bool last = attempt == kAttempts;
     if (last) give_up_batch(report->message);
-    FreeErrorData(report);
+    postgres::free_report(report);
     if (last) break;
   }
 

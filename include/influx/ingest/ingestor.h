@@ -64,6 +64,8 @@ class Ingestor {
   struct RememberedRefusal {
     int sqlstate = 0;
     std::string message;
+    std::string detail;
+    std::string hint;
     TimestampTz until = 0;
   };
 
@@ -71,7 +73,7 @@ class Ingestor {
   void map_point(const Line& line);
   void add_row(const std::shared_ptr<schema::Table>& table, const Line& line);
   RowGroup& group_for(const std::shared_ptr<schema::Table>& table);
-  void defer(const Line& line, std::string_view measurement, bool create);
+  void defer(const Line& line, std::string_view measurement, const schema::Table* table);
   void refuse(const Line& line, const Refusal& refusal);
   void refuse_deferred(const char* message);
 

@@ -11,14 +11,15 @@ namespace influx::postgres {
 /// subtransaction that was opened around the call, first.
 class ServerError : public std::exception {
  public:
-  /// Takes over `report`, which lives in the context of error_context().
+  /// Takes over `report`, which lives in a context of its own below error_context().
   explicit ServerError(ErrorData* report);
 
   const ErrorData& report() const noexcept { return **report_; }
   int sqlstate() const noexcept { return (*report_)->sqlerrcode; }
   const char* what() const noexcept override;
 
-  /// Hands over the report to be raised again; this object and its copies no longer own it.
+  /// Hands over the report; this object and its copies no longer own it. It is to be given to
+  /// another ServerError or to free_report().
   ErrorData* release() const noexcept;
 
  private:
@@ -48,6 +49,9 @@ class Error : public std::exception {
   char detail_[256];
   char hint_[256];
 };
+
+/// Frees the report of a ServerError.
+void free_report(ErrorData* report) noexcept;
 
 /// The memory context that holds the reports of all ServerErrors. Lives as long as the process.
 MemoryContext error_context();

@@ -20,6 +20,7 @@ struct NewColumn {
 struct Extension {
   std::string measurement;  ///< UTF-8
   bool create = false;      ///< the table is missing
+  std::size_t width = 0;    ///< columns that the table has without these
   std::vector<NewColumn> columns;
 
   /// Whether there is a column of this name, for a key of any role.

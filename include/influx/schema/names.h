@@ -9,7 +9,8 @@ namespace influx::schema {
 /// meet.
 bool fits_name(std::string_view name);
 
-/// Why no column of this name (UTF-8) can be added, as the end of a sentence; null where it can.
-const char* column_name_refusal(std::string_view name);
+/// Why no column of this name (UTF-8) can be added, as the end of a sentence, and the SQLSTATE of
+/// that; null where it can.
+const char* column_name_refusal(std::string_view name, int* sqlstate);
 
 }  // namespace influx::schema

@@ -32,17 +32,23 @@ enum class TimeKind : std::uint8_t {
 struct Column {
   std::string name;  ///< UTF-8
   AttrNumber number = InvalidAttrNumber;
-  /// The type under all domains. Values are made of this type, without a type modifier; INSERT
-  /// coerces them to the column's own, and so checks domains and lengths.
+  std::int32_t type_modifier = -1;
+  /// The type under all domains; values are made of this type.
   Oid type = InvalidOid;
+  bool is_domain = false;
   Oid io_parameter = InvalidOid;
   ColumnKind kind = ColumnKind::kOther;
   /// Whether leaving the column out of an INSERT differs from writing NULL.
   bool has_default = false;
-  /// Why no value can be written to it ("it is a generated column"); null where it can.
+  /// Why no value can be written to it ("it is a generated column"), and the SQLSTATE of that; null
+  /// where it can.
   const char* refusal = nullptr;
-  /// The input function of `type`; its memory belongs to the table.
+  int refusal_sqlstate = 0;
+  /// The input function of the column's own type, which checks the domain; memory of the table.
   mutable FmgrInfo input{};
+
+  /// Whether the column takes less than its type does: it has a length, a scale or a domain.
+  bool is_constrained() const noexcept { return is_domain || type_modifier >= 0; }
 };
 
 /// Index of a column in Table::columns.
@@ -80,6 +86,7 @@ class Table {
   char kind = 0;  ///< pg_class.relkind
   /// Why no row can be inserted at all ("it is an index"); null where rows can.
   const char* refusal = nullptr;
+  bool denied = false;  ///< the current user may insert into no column at all
   /// False once the server has announced a change; then a new description is needed.
   bool current = true;
   std::vector<Column> columns;
