@@ -1,17 +1,11 @@
 #include "influx/schema/names.h"
 
 #include "influx/postgres/text.h"
-#include "influx/postgres/transaction.h"
 
 namespace influx::schema {
 
 bool fits_name(std::string_view name) {
-  if (name.empty()) return false;
-  if (!postgres::converts_text()) return name.size() < NAMEDATALEN;
-  std::string_view converted;
-  const ErrorData* error =
-      postgres::in_subtransaction([&] { converted = postgres::from_utf8(name); });
-  return error == nullptr && converted.size() < NAMEDATALEN;
+  return !name.empty() && postgres::from_utf8(name).size() < NAMEDATALEN;
 }
 
 const char* column_name_refusal(std::string_view name, int* sqlstate) {

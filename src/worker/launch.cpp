@@ -30,19 +30,24 @@ void wake_launcher() {
   if (launcher != nullptr) SetLatch(&launcher->procLatch);
 }
 
-/// Sees every report of the starting worker on its way to the log, and so also a FATAL of the
-/// server's own start-up code, which nothing could catch.
+void tell_failure(int sqlstate, const char* message, const char* detail, const char* hint) {
+  if (shared == nullptr) return;
+  const auto copy = [](char(&to)[512], const char* from) {
+    strlcpy(to, from == nullptr ? "" : from, sizeof(to));
+  };
+  shared->sqlstate = sqlstate;
+  copy(shared->message, message);
+  copy(shared->detail, detail);
+  copy(shared->hint, hint);
+  shared->progress.store(Progress::kFailed, std::memory_order_release);
+  shared = nullptr;
+}
+
+/// Sees the reports of the starting worker on their way to the log: a FATAL of the server's own
+/// start-up code cannot be caught.
 void on_report(ErrorData* report) {
-  if (report->elevel >= ERROR && shared != nullptr) {
-    const auto copy = [](char(&to)[512], const char* from) {
-      strlcpy(to, from == nullptr ? "" : from, sizeof(to));
-    };
-    shared->sqlstate = report->sqlerrcode;
-    copy(shared->message, report->message);
-    copy(shared->detail, report->detail);
-    copy(shared->hint, report->hint);
-    shared->progress.store(Progress::kFailed, std::memory_order_release);
-    shared = nullptr;
+  if (report->elevel >= FATAL) {
+    tell_failure(report->sqlerrcode, report->message, report->detail, report->hint);
   }
   if (next_log_hook != nullptr) next_log_hook(report);
 }
@@ -144,6 +149,16 @@ void StartUp::succeed() {
   shared = nullptr;
   wake_launcher();
   dsm_detach(segment);
+}
+
+void StartUp::fail(const postgres::PendingError& error) {
+  const ErrorData* report = error.report;
+  if (report != nullptr) {
+    tell_failure(report->sqlerrcode, report->message, report->detail, report->hint);
+  } else {
+    tell_failure(error.error.sqlstate(), error.error.what(), error.error.detail(),
+                 error.error.hint());
+  }
 }
 
 }  // namespace influx::worker

@@ -13,9 +13,11 @@ using transport::UdpSocket;
 
 namespace {
 
-/// A family that the kernel was built or configured without.
-bool is_missing_family(int error_number) noexcept {
-  return error_number == EAFNOSUPPORT || error_number == EADDRNOTAVAIL;
+/// Whether the kernel was built or configured without the family of an address. Without IPv6 on the
+/// loopback interface it knows the family, and not the address.
+bool is_missing_family(const Endpoint& endpoint, int error_number) noexcept {
+  return error_number == EAFNOSUPPORT ||
+         (error_number == EADDRNOTAVAIL && endpoint.text().starts_with("[::1]"));
 }
 
 postgres::Error bind_error(const Endpoint& endpoint, const Failure& failure) {
@@ -87,7 +89,7 @@ void Listener::configure() {
     std::optional<UdpSocket> socket = UdpSocket::bind(endpoint, failure);
     if (socket.has_value()) {
       opened.push_back(std::move(*socket));
-    } else if (is_missing_family(failure.error_number) && endpoints.size() > 1) {
+    } else if (is_missing_family(endpoint, failure.error_number) && endpoints.size() > 1) {
       passed_over = bind_error(endpoint, failure);
     } else {
       throw bind_error(endpoint, failure);
@@ -99,6 +101,7 @@ void Listener::configure() {
   };
   const auto kept = std::count_if(sockets_.begin(), sockets_.end(), std::not_fn(is_unwanted));
   if (kept == 0 && opened.empty() && passed_over.has_value()) throw *passed_over;
+  if (passed_over.has_value()) ereport(LOG, (errmsg("influx: %s", passed_over->what())));
   std::erase_if(sockets_, is_unwanted);
   for (UdpSocket& socket : opened)
     sockets_.push_back(std::move(socket));

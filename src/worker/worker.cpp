@@ -228,6 +228,7 @@ void Worker::write_batch() {
     if (last) break;
   }
 
+  finished_datagrams_ += batch_datagrams_;
   stop_write_watch();
   catcher_.pause();
   ingestor_.clear();
@@ -270,10 +271,6 @@ void Worker::finish() {
     write_batch();
     MemoryContextReset(memory_);
   }
-  if (pending_.datagrams > 0) {
-    lost_datagrams_ += pending_.datagrams;
-    refusals_.lose(pending_.datagrams, "the listener was stopped before they were written");
-  }
   postgres::report_statistics(true);
 }
 
@@ -281,6 +278,11 @@ void Worker::leave() noexcept {
   catcher_.stop();
   refusals_.flush(true);
   const transport::ReceiveCounts counts = inbox_.counts();
+  const std::uint64_t unwritten = counts.datagrams - finished_datagrams_;
+  if (unwritten > 0) {
+    refusals_.lose(unwritten, "the listener was stopped before they were written");
+    lost_datagrams_ += unwritten;
+  }
   ereport(
       LOG,
       (errmsg("influx: stopped: %llu datagrams received, %llu points stored, %llu lines refused, "

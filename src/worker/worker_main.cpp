@@ -37,12 +37,13 @@ INFLUX_WORKER(WorkerMain) {
   if (!start_up->attach(DatumGetUInt32(argument))) return;
 
   const LaunchArguments& arguments = start_up->arguments();
-  BackgroundWorkerInitializeConnectionByOid(arguments.database, arguments.role, 0);
-  check_schema(arguments);
-
-  auto* worker = influx::postgres::make_in_context<Worker>(TopMemoryContext, arguments);
-  worker->listen();
-  before_shmem_exit(leave, PointerGetDatum(worker));
-  start_up->succeed();
+  Worker* worker = nullptr;
+  start_up->run([&] {
+    BackgroundWorkerInitializeConnectionByOid(arguments.database, arguments.role, 0);
+    check_schema(arguments);
+    worker = influx::postgres::make_in_context<Worker>(TopMemoryContext, arguments);
+    worker->listen();
+    before_shmem_exit(leave, PointerGetDatum(worker));
+  });
   worker->run();
 }

@@ -5,8 +5,8 @@
 namespace influx::schema {
 
 /// Whether `name` (UTF-8) can be an identifier as it is: not empty, at most 63 bytes in the
-/// server's encoding, and expressible in it. Longer ones are never cut, so that two names cannot
-/// meet.
+/// server's encoding. Longer ones are never cut, so that two names cannot meet. Raises
+/// untranslatable_character.
 bool fits_name(std::string_view name);
 
 /// Why no column of this name (UTF-8) can be added, as the end of a sentence, and the SQLSTATE of

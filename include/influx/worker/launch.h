@@ -1,7 +1,7 @@
 #pragma once
 
 #include "influx/line_protocol/precision.h"
-#include "influx/postgres/server.h"
+#include "influx/postgres/error.h"
 
 namespace influx::worker {
 
@@ -19,17 +19,32 @@ struct LaunchArguments {
 int launch(const LaunchArguments& arguments);
 
 /// The worker's side of launch(): where it finds its arguments and reports how starting up went.
-/// While an object of this kind is in place, any error that ends the process is told to the caller
-/// of launch().
 class StartUp {
  public:
   /// Attaches to what launch() left under `handle`. False where the launcher has gone.
   bool attach(dsm_handle handle);
   const LaunchArguments& arguments() const noexcept { return arguments_; }
-  /// Tells launch() that the worker listens.
-  void succeed();
+
+  /// Runs `steps`, and tells launch() that the worker listens, or what error came in between, which
+  /// is then raised. The rules of postgres::guard() hold.
+  template <typename Steps>
+  void run(Steps&& steps) {
+    postgres::PendingError error;
+    try {
+      postgres::guard(steps);
+      succeed();
+      return;
+    } catch (...) {
+      error.capture();
+    }
+    fail(error);
+    error.raise();
+  }
 
  private:
+  void succeed();
+  void fail(const postgres::PendingError& error);
+
   LaunchArguments arguments_;
 };
 

@@ -66,8 +66,9 @@ class Worker {
   bool statistics_pending_ = false;
 
   std::uint64_t stored_ = 0;
-  std::uint64_t lost_datagrams_ = 0;
-  std::size_t batch_datagrams_ = 0;  ///< in the batch that is being written
+  std::uint64_t finished_datagrams_ = 0;  ///< whose lines were stored or refused, or given up
+  std::uint64_t lost_datagrams_ = 0;      ///< received, and not written
+  std::size_t batch_datagrams_ = 0;       ///< in the batch that is being written
   std::uint64_t reported_losses_ = 0;
   std::int64_t losses_reported_ns_ = 0;
 };
