@@ -79,9 +79,9 @@ lint-format:
 	clang-format-14 --dry-run --Werror $(CXX_FILES)
 
 lint-tidy:
-	printf '%s\n' $(SOURCES) | xargs -P $(shell nproc) -n 1 -I {} \
+	printf '%s\n' $(SOURCES) | xargs -P $(shell nproc) -I {} \
 	  clang-tidy-14 --quiet {} -- $(LINT_FLAGS) $(SERVER_INCLUDES)
 
 lint-cppcheck:
 	cppcheck --std=c++20 --language=c++ --enable=warning,performance,portability --inline-suppr \
-	  --error-exitcode=1 --quiet -j $(shell nproc) -Iinclude --suppressions-list=.cppcheck $(SOURCES)
+	  --error-exitcode=1 --quiet -j $(shell nproc) -Iinclude $(SOURCES)

@@ -10,7 +10,6 @@ namespace influx::ingest {
 using line_protocol::Parser;
 using line_protocol::Precision;
 using schema::ColumnIndex;
-using schema::ColumnRole;
 using schema::Extension;
 using schema::Table;
 

@@ -111,7 +111,8 @@ int wait_for_worker(BackgroundWorkerHandle* worker, const Shared& told) {
 
 int launch(const LaunchArguments& arguments) {
   dsm_segment* own_segment = dsm_create(sizeof(Shared), 0);
-  auto* told = ::new (dsm_segment_address(own_segment)) Shared{};
+  void* memory = dsm_segment_address(own_segment);
+  auto* told = new (memory) Shared;
   told->arguments = arguments;
 
   BackgroundWorkerHandle* worker = register_worker(arguments, dsm_segment_handle(own_segment));

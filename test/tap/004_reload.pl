@@ -20,6 +20,14 @@ my $addresses = sub {
 };
 is($addresses->(), "influx public 127.0.0.1:$port", 'listens on the one address of the setting');
 
+# Whether SIGHUP waits for a process that is held.
+sub has_pending_hangup
+{
+	my ($process) = @_;
+	my ($pending) = slurp_file("/proc/$process/status") =~ /^ShdPnd:\s+([0-9a-f]+)/m;
+	return hex($pending) & 1;
+}
+
 # An address is added and taken away, and the batch time changes, while numbered lines come in on the address
 # that stays.
 my $sender = start_sender(
@@ -42,15 +50,22 @@ foreach my $round (1 .. 5)
 	wait_for_value($node, "SELECT count(*) FROM added WHERE round = $round",
 		'1', "round $round: and is listened on");
 
-	# What was sent to an address that is given up is stored, if it was there before.
-	configure($node, 'influx.batch_timeout' => "'60s'", 'influx.batch_size' => 1000000);
+	# What was sent to an address that is given up is stored, if it was there before. The process is held, so
+	# that the datagrams and the reload wait for it together.
+	$node->safe_psql('postgres', <<SQL);
+LOAD 'influx';
+ALTER SYSTEM SET influx.listen_addresses = '127.0.0.1';
+ALTER SYSTEM RESET influx.batch_timeout;
+ALTER SYSTEM RESET influx.batch_size;
+SQL
+	my $offset = log_size($node);
+	kill 'STOP', $pid;
 	my $six = udp($port, '::1');
 	send_text($six, "leaving round=${round}i,n=${_}i") foreach 1 .. 20;
-	configure(
-		$node,
-		'influx.listen_addresses' => "'127.0.0.1'",
-		'influx.batch_timeout' => undef,
-		'influx.batch_size' => undef);
+	$node->reload;
+	ok(poll_until(sub { has_pending_hangup($pid) }), "round $round: a reload waits");
+	kill 'CONT', $pid;
+	wait_for_reload($node, $offset, $pid);
 	is($addresses->(), "influx public 127.0.0.1:$port", "round $round: the second address is gone");
 	wait_for_value($node, "SELECT count(*) FROM leaving WHERE round = $round",
 		'20', "round $round: what was sent to it before is stored");

@@ -150,7 +150,8 @@ Object* make_in_context(MemoryContext context, Arguments&&... arguments) {
     alignas(Object) unsigned char storage[sizeof(Object)];
   };
   auto* holder = static_cast<Holder*>(MemoryContextAllocZero(context, sizeof(Holder)));
-  auto* object = ::new (holder->storage) Object(std::forward<Arguments>(arguments)...);
+  void* memory = holder->storage;
+  auto* object = new (memory) Object(std::forward<Arguments>(arguments)...);
   holder->callback.arg = object;
   holder->callback.func = [](void* argument) { static_cast<Object*>(argument)->~Object(); };
   MemoryContextRegisterResetCallback(context, &holder->callback);
