@@ -13,8 +13,7 @@ SOURCES := $(sort $(wildcard src/*/*.cpp))
 OBJS = $(SOURCES:.cpp=.o)
 
 REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
-TAP_TESTS = 1
-EXTRA_CLEAN = build results $(SOURCES:.cpp=.d)
+EXTRA_CLEAN = build results tmp_check $(SOURCES:.cpp=.d)
 
 # The bitcode rule of PGXS ignores PG_CXXFLAGS and would compile as C++14; the module has no function
 # that a query calls per row often enough for inlining by the JIT to matter.
