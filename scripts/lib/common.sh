@@ -34,7 +34,7 @@ fail() {
 become_root() {
   local script=$1 name given=()
   shift
-  if ((EUID == 0)); then return; fi
+  if ((EUID == 0)); then return 0; fi
   command -v sudo >/dev/null || fail "this has to run as root, or as a user with sudo"
   # shellcheck disable=SC2154  # set by the scripts
   for name in "${keep[@]}"; do
@@ -111,7 +111,7 @@ start_cluster() {
 
 # stop_cluster: stops it, if there is one.
 stop_cluster() {
-  if [[ ! -f $work/data/postmaster.pid ]]; then return; fi
+  if [[ ! -f $work/data/postmaster.pid ]]; then return 0; fi
   as_postgres pg_ctl stop --silent --mode=fast --timeout=20 --pgdata="$work/data" >/dev/null 2>&1 ||
     as_postgres pg_ctl stop --silent --mode=immediate --pgdata="$work/data" >/dev/null 2>&1 || true
 }
