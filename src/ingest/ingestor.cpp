@@ -92,7 +92,7 @@ void Ingestor::map_line(const Line& line) {
   } catch (const postgres::ServerError& error) {
     report = error.release();
   }
-  if (!transactions_.recover()) throw postgres::ServerError(report);
+  recover(report);
   refuse(line, refusal_of(*report));
   postgres::free_report(report);
 }
@@ -285,8 +285,7 @@ bool Ingestor::write(Mode mode) {
   } catch (const postgres::ServerError& error) {
     report = error.release();
   }
-  if (!transactions_.recover()) throw postgres::ServerError(report);
-  roll_back_states();
+  recover(report);
   write_error_ = report->sqlerrcode;
   write_message_ = report->message;
   postgres::free_report(report);
@@ -370,7 +369,10 @@ void Ingestor::next_transaction() {
   stored_ += commit_states();
 }
 
-void Ingestor::roll_back_states() noexcept {
+/// After an error: what the transaction had written has to be written again. Throws the error on
+/// where the transaction is the caller's.
+void Ingestor::recover(ErrorData* report) {
+  if (!transactions_.recover()) throw postgres::ServerError(report);
   for (const auto& group : groups_) {
     if (group->state == RowGroup::State::kWritten) group->state = RowGroup::State::kMapped;
   }

@@ -271,6 +271,30 @@ $session->query_safe('ROLLBACK');
 $session->quit;
 wait_for_rows($node, 'undecided', 1, 'and makes it when the user does not');
 
+# An error while a line is mapped again, in the middle of a write, costs that line only. The trigger makes
+# the second table one that cannot be described, so the transaction that has inserted into the first one
+# is rolled back; the row has to be inserted again.
+sql('CREATE TABLE written_first (time timestamptz, n bigint)');
+sql('CREATE TABLE described_again (time timestamptz, n bigint)');
+send_text($socket, "written_first n=0i\ndescribed_again n=0i");
+wait_for_rows($node, 'written_first', 1, 'the first table is known');
+wait_for_rows($node, 'described_again', 1, 'and so is the second');
+sql("CREATE TYPE unreadable AS ENUM ('x')");
+sql(q{
+	CREATE FUNCTION break_other() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		ALTER TABLE described_again ADD COLUMN odd unreadable;
+		UPDATE pg_type SET typinput = 0 WHERE typname = 'unreadable';
+		RETURN NULL;
+	END $$;
+	CREATE TRIGGER break_other AFTER INSERT ON written_first EXECUTE FUNCTION break_other();
+});
+send_text($socket, "written_first n=1i\ndescribed_again n=1i");
+wait_for_value($node, 'SELECT count(*) FROM written_first WHERE n = 1',
+	'1', 'what was written before the error is stored');
+is(sql('SELECT count(*) FROM described_again WHERE n = 1'), '0', 'the line with the error is refused');
+sql('DROP TABLE written_first, described_again');
+
 is( sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $pid"), '1', 'the first listener is still there');
 
 done_testing();

@@ -89,7 +89,7 @@ class Ingestor {
   void write_rows(RowGroup& group, std::size_t first, std::size_t count);
   void refuse_rows();
   void next_transaction();
-  void roll_back_states() noexcept;
+  void recover(ErrorData* report);
   std::size_t commit_states() noexcept;
 
   RefusalHandler& refusals_;
