@@ -18,62 +18,18 @@
 #include <vector>
 
 #include "influx/transport/inbox.h"
+#include "transport_testing.h"
 
 namespace influx::transport {
 namespace {
 
-using std::chrono::steady_clock;
-
 constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
 constexpr std::size_t kLargestPayload = 65'507;  // of UDP over IPv4
-
-/// Asks until the answer is yes; no only after a time that no working system needs.
-template <typename Question>
-bool eventually(const Question& question) {
-  const auto deadline = steady_clock::now() + std::chrono::seconds(30);
-  while (!question()) {
-    if (steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::microseconds(100));
-  }
-  return true;
-}
-
-/// A port of the loopback that nobody uses. The system, asked by a socket that shares its port, may
-/// answer with one that is in use by another such socket; asked by this one it does not.
-std::uint16_t free_port() {
-  Failure failure;
-  Endpoint endpoint = listen_endpoints("127.0.0.1", 0, failure).at(0);
-  auto* address = reinterpret_cast<sockaddr*>(&endpoint.address);
-  const int descriptor = socket(AF_INET, SOCK_DGRAM, 0);
-  if (descriptor < 0 || bind(descriptor, address, endpoint.length) != 0 ||
-      getsockname(descriptor, address, &endpoint.length) != 0) {
-    throw std::runtime_error("no free port");
-  }
-  close(descriptor);
-  return endpoint.port();
-}
-
-UdpSocket bound() {
-  Failure failure;
-  for (int attempt = 0; attempt < 100; ++attempt) {
-    const auto endpoints = listen_endpoints("127.0.0.1", free_port(), failure);
-    std::optional<UdpSocket> socket = UdpSocket::bind(endpoints.at(0), failure);
-    if (socket) return std::move(*socket);
-  }
-  throw std::runtime_error(failure.reason);
-}
-
-std::vector<UdpSocket> bound_sockets(std::size_t count) {
-  std::vector<UdpSocket> sockets;
-  while (sockets.size() < count)
-    sockets.push_back(bound());
-  return sockets;
-}
 
 /// Sends to one socket. It is a bound socket itself, so that it has an address to be known by.
 class Sender {
  public:
-  explicit Sender(const UdpSocket& to) : socket_(bound()) {
+  explicit Sender(const UdpSocket& to) : socket_(bound_alone()) {
     const Endpoint& peer = to.endpoint();
     if (connect(socket_.descriptor(), reinterpret_cast<const sockaddr*>(&peer.address),
                 peer.length) != 0) {
@@ -562,7 +518,7 @@ TEST(TransportInbox, KernelDropsAreCounted) {
 
   // A new socket starts at 0, even where it gets the descriptor of an old one.
   sockets.pop_back();
-  sockets.push_back(bound());
+  sockets.push_back(bound_alone());
   sockets[1].set_read_buffer(4'096);
   const std::uint64_t before = inbox.counts().kernel_drops;
   sent += flood(inbox, sockets, 1, 300);
@@ -590,7 +546,7 @@ TEST(TransportInbox, ErrorThatPassesLosesNothing) {
   Inbox inbox(0);
   const auto sockets = bound_sockets(1);
   // The socket speaks to a port where nobody listens, and is told so at its next call.
-  std::optional<UdpSocket> peer = bound();
+  std::optional<UdpSocket> peer = bound_alone();
   const Endpoint endpoint = peer->endpoint();
   const auto* address = reinterpret_cast<const sockaddr*>(&endpoint.address);
   ASSERT_EQ(0, connect(sockets[0].descriptor(), address, endpoint.length));

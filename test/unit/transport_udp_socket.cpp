@@ -16,22 +16,10 @@
 #include <vector>
 
 #include "influx/transport/udp_socket.h"
+#include "transport_testing.h"
 
 namespace influx::transport {
 namespace {
-
-using std::chrono::steady_clock;
-
-/// Asks until the answer is yes; no only after a time that no working system needs.
-template <typename Question>
-bool eventually(const Question& question) {
-  const auto deadline = steady_clock::now() + std::chrono::seconds(30);
-  while (!question()) {
-    if (steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return true;
-}
 
 Endpoint loopback(std::uint16_t port = 0) {
   Failure failure;
@@ -48,31 +36,6 @@ UdpSocket bound(const Endpoint& endpoint) {
   std::optional<UdpSocket> socket = UdpSocket::bind(endpoint, failure);
   if (!socket) throw std::runtime_error(failure.reason);
   return std::move(*socket);
-}
-
-/// A port of the loopback that nobody uses. The system, asked by a socket that shares its port, may
-/// answer with one that is in use by another such socket; asked by this one it does not.
-std::uint16_t free_port() {
-  Failure failure;
-  Endpoint endpoint = listen_endpoints("127.0.0.1", 0, failure).at(0);
-  auto* address = reinterpret_cast<sockaddr*>(&endpoint.address);
-  const int descriptor = socket(AF_INET, SOCK_DGRAM, 0);
-  if (descriptor < 0 || bind(descriptor, address, endpoint.length) != 0 ||
-      getsockname(descriptor, address, &endpoint.length) != 0) {
-    throw std::runtime_error("no free port");
-  }
-  close(descriptor);
-  return endpoint.port();
-}
-
-UdpSocket bound_alone() {
-  Failure failure;
-  for (int attempt = 0; attempt < 100; ++attempt) {
-    const auto endpoints = listen_endpoints("127.0.0.1", free_port(), failure);
-    std::optional<UdpSocket> socket = UdpSocket::bind(endpoints.at(0), failure);
-    if (socket) return std::move(*socket);
-  }
-  throw std::runtime_error(failure.reason);
 }
 
 /// Found out without the code under test.
