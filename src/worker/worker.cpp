@@ -175,10 +175,11 @@ void Worker::receive(std::size_t most) {
   }
 }
 
-/// Looks at what came in since the last look.
+/// Looks at what came in since the last look, until there is a whole batch: what is behind it is
+/// looked at when that has been written.
 void Worker::survey() {
   transport::Datagram datagram;
-  while (inbox_.next(datagram)) {
+  while (!batch_is_full() && inbox_.next(datagram)) {
     if (pending_.datagrams == 0) {
       // It may have waited behind the last batch. The clocks differ, so its age is bounded.
       const std::int64_t age = clock_ns(CLOCK_REALTIME) - datagram.received_ns;
@@ -192,10 +193,14 @@ void Worker::survey() {
   }
 }
 
+bool Worker::batch_is_full() const {
+  return pending_.lines >= static_cast<std::size_t>(settings.batch_size) ||
+         pending_.bytes >= static_cast<std::size_t>(settings.batch_bytes) * 1024;
+}
+
 bool Worker::batch_is_due() const {
   if (pending_.datagrams == 0) return false;
-  return pending_.lines >= static_cast<std::size_t>(settings.batch_size) ||
-         pending_.bytes >= static_cast<std::size_t>(settings.batch_bytes) * 1024 || inbox_.full() ||
+  return batch_is_full() || inbox_.full() ||
          monotonic_ns() - pending_.since_ns >= batch_timeout_ns();
 }
 
@@ -223,6 +228,8 @@ void Worker::write_batch() {
     transactions_.abort();
     ingestor_.clear();
     const bool last = attempt == kAttempts;
+    // Without even a transaction there is nothing to give up, and no use in going on.
+    if (last && batch_datagrams_ == 0) throw postgres::ServerError(report);
     if (last) give_up_batch(report->message);
     postgres::free_report(report);
     if (last) break;
@@ -243,9 +250,10 @@ void Worker::write_batch() {
 /// Reads datagrams up to the size of a batch, and parses and maps them. A batch ends with a
 /// datagram.
 void Worker::take_batch() {
-  transactions_.begin();
+  // Before anything that may fail: what is released in the end is what was read here.
   inbox_.rewind();
   batch_datagrams_ = 0;
+  transactions_.begin();
   std::size_t bytes = 0;
   const auto most_rows = static_cast<std::size_t>(settings.batch_size);
   const std::size_t most_bytes = static_cast<std::size_t>(settings.batch_bytes) * 1024;

@@ -36,6 +36,7 @@ class Worker {
 
   void receive(std::size_t most);
   void survey();
+  bool batch_is_full() const;
   bool batch_is_due() const;
   void write_batch();
   void take_batch();
