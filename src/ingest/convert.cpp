@@ -20,12 +20,15 @@ namespace {
 
 constexpr double kTwoTo63 = 9223372036854775808.0;
 
+/// From the epoch of Unix to the server's, in microseconds.
+constexpr std::int64_t kBetweenEpochs =
+    (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * static_cast<std::int64_t>(USECS_PER_DAY);
+
 bool refuse(const Column& column, int sqlstate, const char* detail, Refusal* refusal) {
   *refusal = {};
   refusal->sqlstate = sqlstate;
-  refusal->message =
-      psprintf("value does not fit column \"%s\" of type %s",
-               postgres::c_string(postgres::from_utf8(column.name)), format_type_be(column.type));
+  refusal->message = psprintf("value does not fit column \"%s\" of type %s",
+                              postgres::server_string(column.name), format_type_be(column.type));
   refusal->detail = detail;
   return false;
 }
@@ -216,9 +219,11 @@ bool to_datum(const Column& column, const FieldValue& value, Datum* datum, Refus
 }
 
 TimestampTz timestamp_of(std::int64_t nanoseconds) noexcept {
-  constexpr std::int64_t kEpochs =
-      (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * static_cast<std::int64_t>(USECS_PER_DAY);
-  return line_protocol::floor_to_microseconds(nanoseconds) - kEpochs;
+  return line_protocol::floor_to_microseconds(nanoseconds) - kBetweenEpochs;
+}
+
+std::int64_t nanoseconds_of(TimestampTz timestamp) noexcept {
+  return (timestamp + kBetweenEpochs) * 1000;
 }
 
 Datum time_datum(TimeKind kind, std::int64_t nanoseconds) noexcept {

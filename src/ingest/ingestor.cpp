@@ -18,7 +18,6 @@ namespace {
 /// How often a line may wait for its table to be made or extended before it is refused: somebody
 /// else may drop in between what was made.
 constexpr int kMostRounds = 8;
-constexpr const char* kUnsettled = "the table changes while its rows are written";
 
 /// What was refused once is not tried again at once: a sender repeats its lines, and each attempt
 /// at a table takes a lock.
@@ -111,7 +110,7 @@ void Ingestor::map_point(const Line& line) {
     Refusal refusal;
     refusal.sqlstate = ERRCODE_UNDEFINED_TABLE;
     refusal.message = psprintf("table \"%s\" does not exist, and influx.auto_create is off",
-                               postgres::c_string(postgres::from_utf8(point.measurement)));
+                               postgres::server_string(point.measurement));
     return refuse(line, refusal);
   }
 
@@ -224,7 +223,7 @@ std::size_t Ingestor::store() {
 void Ingestor::settle() {
   for (int round = 0; !deferred_.empty(); ++round) {
     if (round == kMostRounds) {
-      refuse_deferred(kUnsettled);
+      refuse_deferred();
       return;
     }
     if (!extensions_.empty()) extend_all();
@@ -262,10 +261,11 @@ void Ingestor::map_deferred() {
   }
 }
 
-void Ingestor::refuse_deferred(const char* message) {
+/// Refuses the lines whose table does not come to rest.
+void Ingestor::refuse_deferred() {
   Refusal refusal;
   refusal.sqlstate = ERRCODE_OBJECT_IN_USE;
-  refusal.message = message;
+  refusal.message = "the table changes while its rows are written";
   for (const Line& line : deferred_)
     refuse(line, refusal);
   deferred_.clear();
@@ -310,7 +310,7 @@ void Ingestor::write_groups(Mode mode) {
     if (deferred_.empty()) return;
     settle();
   }
-  refuse_deferred(kUnsettled);
+  refuse_deferred();
 }
 
 /// Takes the lock that the INSERT needs, which also tells of changes. Where the table is not any

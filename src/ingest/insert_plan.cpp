@@ -99,7 +99,7 @@ InsertPlan::InsertPlan(const Table& table, std::vector<ColumnIndex> columns)
     for (int slot = 0; slot < count; ++slot) {
       const Column& column = table.column(columns_[static_cast<std::size_t>(slot)]);
       // Without a type modifier: INSERT coerces to the column's own, and so enforces it.
-      const char* name = postgres::c_string(postgres::from_utf8(column.name));
+      const char* name = postgres::server_string(column.name);
       TupleDescInitEntry(descriptor_, static_cast<AttrNumber>(slot + 1), name, column.type, -1, 0);
     }
   });

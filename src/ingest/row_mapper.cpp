@@ -10,6 +10,7 @@ namespace influx::ingest {
 using line_protocol::FieldValue;
 using line_protocol::Point;
 using line_protocol::ValueType;
+using postgres::server_string;
 using schema::Column;
 using schema::ColumnIndex;
 using schema::ColumnRole;
@@ -18,10 +19,6 @@ using schema::Table;
 using schema::TimeKind;
 
 namespace {
-
-const char* in_server_encoding(std::string_view utf8) {
-  return postgres::c_string(postgres::from_utf8(utf8));
-}
 
 const char* role_name(ColumnRole role) noexcept {
   return role == ColumnRole::kTag ? "tag" : "field";
@@ -69,14 +66,13 @@ void RowMapper::set(ColumnIndex index, Datum value) {
 RowMapper::Result RowMapper::map(const Table& table, const Point& point, std::int64_t received_ns) {
   start(table);
   if (table.refusal != nullptr) {
-    refuse(ERRCODE_WRONG_OBJECT_TYPE,
-           psprintf("cannot insert into \"%s\": %s", in_server_encoding(table.measurement),
-                    table.refusal));
+    refuse(ERRCODE_WRONG_OBJECT_TYPE, psprintf("cannot insert into \"%s\": %s",
+                                               server_string(table.measurement), table.refusal));
     return Result::kRefused;
   }
   if (table.denied) {
     refuse(ERRCODE_INSUFFICIENT_PRIVILEGE,
-           psprintf("permission denied for table %s", in_server_encoding(table.measurement)));
+           psprintf("permission denied for table %s", server_string(table.measurement)));
     return Result::kRefused;
   }
   if (!place_time(table, point.timestamp.value_or(received_ns))) return Result::kRefused;
@@ -113,15 +109,15 @@ bool RowMapper::place_time(const Table& table, std::int64_t nanoseconds) {
   if (table.time_kind == TimeKind::kUnsupported) {
     return refuse(
         ERRCODE_DATATYPE_MISMATCH,
-        psprintf("time column \"%s\" is of type %s", in_server_encoding(table.time_name),
+        psprintf("time column \"%s\" is of type %s", server_string(table.time_name),
                  format_type_be(column.type)),
         "Use timestamp with time zone, timestamp or bigint, or choose another column with "
         "influx.time_column.");
   }
   if (column.refusal != nullptr) {
     return refuse(column.refusal_sqlstate,
-                  psprintf("cannot write time column \"%s\": %s",
-                           in_server_encoding(table.time_name), column.refusal));
+                  psprintf("cannot write time column \"%s\": %s", server_string(table.time_name),
+                           column.refusal));
   }
   set(table.time, time_datum(table.time_kind, nanoseconds));
   return true;
@@ -135,7 +131,7 @@ bool RowMapper::place(const Table& table, std::string_view key, const Value& val
   if (table.reserves(key)) {
     return refuse(ERRCODE_RESERVED_NAME,
                   psprintf("%s \"%s\" has the name of a column with a meaning of its own",
-                           role_name(role), in_server_encoding(key)));
+                           role_name(role), server_string(key)));
   }
   const ColumnIndex index = table.find(key, *hint);
   *hint = index;
@@ -150,9 +146,8 @@ template <typename Value>
 bool RowMapper::place_in_column(const Table& table, ColumnIndex index, const Value& value) {
   const Column& column = table.column(index);
   if (column.refusal != nullptr) {
-    return refuse(column.refusal_sqlstate,
-                  psprintf("cannot write column \"%s\": %s", in_server_encoding(column.name),
-                           column.refusal));
+    return refuse(column.refusal_sqlstate, psprintf("cannot write column \"%s\": %s",
+                                                    server_string(column.name), column.refusal));
   }
   if (taken_[static_cast<std::size_t>(index)] != 0) return refuse_second_role(column.name);
   Datum datum = 0;
@@ -178,7 +173,7 @@ bool RowMapper::need(const Table& table, std::string_view key, ColumnRole role, 
   if (reason != nullptr) {
     return refuse(sqlstate,
                   psprintf("table \"%s\" has no column \"%s\", and %s",
-                           in_server_encoding(table.measurement), in_server_encoding(key), reason),
+                           server_string(table.measurement), server_string(key), reason),
                   hint);
   }
   return add_need(key, role, type);
@@ -191,10 +186,10 @@ bool RowMapper::add_need(std::string_view key, ColumnRole role, ValueType type) 
 }
 
 bool RowMapper::refuse_second_role(std::string_view key) {
-  return refuse(ERRCODE_DUPLICATE_COLUMN,
-                psprintf("column \"%s\" cannot hold both a tag and a field of this name",
-                         in_server_encoding(key)),
-                "Use influx.layout = json, or give one of them another name.");
+  return refuse(
+      ERRCODE_DUPLICATE_COLUMN,
+      psprintf("column \"%s\" cannot hold both a tag and a field of this name", server_string(key)),
+      "Use influx.layout = json, or give one of them another name.");
 }
 
 RowMapper::Result RowMapper::map_missing(const Point& point, bool by_user) {
@@ -215,7 +210,7 @@ RowMapper::Result RowMapper::map_missing(const Point& point, bool by_user) {
       }
       if (reason != nullptr) {
         return refuse(sqlstate, psprintf("cannot make a column for %s \"%s\": %s", role_name(role),
-                                         in_server_encoding(key), reason));
+                                         server_string(key), reason));
       }
     }
     if (to_columns) return add_need(key, role, type);

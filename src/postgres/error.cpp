@@ -52,16 +52,18 @@ Error::Error(int sqlstate, std::string_view message, std::string_view detail,
   copy(hint_, hint);
 }
 
+void Error::report(int level) const {
+  ereport(level, (errcode(sqlstate_), errmsg("%s", message_),
+                  *detail_ != '\0' ? errdetail("%s", detail_) : 0,
+                  *hint_ != '\0' ? errhint("%s", hint_) : 0));
+}
+
 void Error::warn() const {
-  ereport(WARNING, (errcode(sqlstate_), errmsg("%s", message_),
-                    *detail_ != '\0' ? errdetail("%s", detail_) : 0,
-                    *hint_ != '\0' ? errhint("%s", hint_) : 0));
+  report(WARNING);
 }
 
 void Error::raise() const {
-  ereport(ERROR, (errcode(sqlstate_), errmsg("%s", message_),
-                  *detail_ != '\0' ? errdetail("%s", detail_) : 0,
-                  *hint_ != '\0' ? errhint("%s", hint_) : 0));
+  report(ERROR);
   pg_unreachable();
 }
 

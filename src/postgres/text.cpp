@@ -23,6 +23,10 @@ char* c_string(std::string_view text) {
   return pnstrdup(text.data(), text.size());
 }
 
+char* server_string(std::string_view utf8) {
+  return c_string(from_utf8(utf8));
+}
+
 Datum text_datum(std::string_view text) {
   return PointerGetDatum(cstring_to_text_with_len(text.data(), static_cast<int>(text.size())));
 }

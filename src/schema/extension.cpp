@@ -7,6 +7,7 @@
 namespace influx::schema {
 
 using line_protocol::ValueType;
+using postgres::server_string;
 
 namespace {
 
@@ -30,12 +31,8 @@ const char* sql_type(const NewColumn& column) noexcept {
   return "pg_catalog.text";
 }
 
-const char* server_name(std::string_view utf8) {
-  return postgres::c_string(postgres::from_utf8(utf8));
-}
-
 void append_column(StringInfo sql, const NewColumn& column) {
-  postgres::append_identifier(sql, server_name(column.name));
+  postgres::append_identifier(sql, server_string(column.name));
   appendStringInfo(sql, " %s", sql_type(column));
 }
 
@@ -56,7 +53,7 @@ Datum name_array(const Extension& extension, ColumnRole role) {
   int length = 0;
   for (const NewColumn& column : extension.columns) {
     if (column.role != role) continue;
-    names[length++] = DirectFunctionCall1(namein, CStringGetDatum(server_name(column.name)));
+    names[length++] = DirectFunctionCall1(namein, CStringGetDatum(server_string(column.name)));
   }
   return PointerGetDatum(
       construct_array(names, length, NAMEOID, NAMEDATALEN, false, TYPALIGN_CHAR));
@@ -113,7 +110,7 @@ void Extender::call_own_create(const Extension& extension) const {
   appendStringInfoString(&sql, "($1, $2, $3)");
   Oid types[] = {NAMEOID, NAMEARRAYOID, NAMEARRAYOID};
   Datum values[] = {
-      DirectFunctionCall1(namein, CStringGetDatum(server_name(extension.measurement))),
+      DirectFunctionCall1(namein, CStringGetDatum(server_string(extension.measurement))),
       name_array(extension, ColumnRole::kTag), name_array(extension, ColumnRole::kField)};
 
   // The function may name its table without the schema; it finds all else where its owner does.
@@ -133,12 +130,12 @@ void Extender::call_own_create(const Extension& extension) const {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
                     errmsg("function %s._create made no table \"%s\"",
                            quote_identifier(get_namespace_name(namespace_oid_)),
-                           server_name(extension.measurement))));
+                           server_string(extension.measurement))));
   }
 }
 
 bool Extender::table_exists(const Extension& extension) const {
-  return get_relname_relid(server_name(extension.measurement), namespace_oid_) != InvalidOid;
+  return get_relname_relid(server_string(extension.measurement), namespace_oid_) != InvalidOid;
 }
 
 void Extender::create_table(const Extension& extension) const {
@@ -147,7 +144,7 @@ void Extender::create_table(const Extension& extension) const {
   initStringInfo(&sql);
   appendStringInfoString(&sql, "CREATE TABLE IF NOT EXISTS ");
   postgres::append_qualified(&sql, get_namespace_name(namespace_oid_),
-                             server_name(extension.measurement));
+                             server_string(extension.measurement));
   appendStringInfo(&sql, " (%s pg_catalog.timestamptz NOT NULL",
                    json ? "_time" : quote_identifier(postgres::settings.time_column));
   if (json) {
@@ -168,7 +165,7 @@ void Extender::add_columns(const Extension& extension) const {
   initStringInfo(&sql);
   appendStringInfoString(&sql, "ALTER TABLE ");
   postgres::append_qualified(&sql, get_namespace_name(namespace_oid_),
-                             server_name(extension.measurement));
+                             server_string(extension.measurement));
   const char* separator = " ";
   for (const NewColumn& column : extension.columns) {
     if (column.shadowed) continue;

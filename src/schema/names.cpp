@@ -13,7 +13,7 @@ const char* column_name_refusal(std::string_view name, int* sqlstate) {
     *sqlstate = ERRCODE_NAME_TOO_LONG;
     return "its name is too long for a column";
   }
-  const char* identifier = postgres::c_string(postgres::from_utf8(name));
+  const char* identifier = postgres::server_string(name);
   if (SystemAttributeByName(identifier) == nullptr) return nullptr;
   *sqlstate = ERRCODE_RESERVED_NAME;
   return "its name is that of a system column";

@@ -119,7 +119,6 @@ Table::~Table() {
 void Table::describe_column(const FormData_pg_attribute& attribute, bool may_insert) {
   Column& column = columns.emplace_back();
   column.name = postgres::to_utf8(NameStr(attribute.attname));
-  column.number = attribute.attnum;
   column.type = getBaseType(attribute.atttypid);
   column.kind = kind_of(column.type);
   column.is_domain = column.type != attribute.atttypid;

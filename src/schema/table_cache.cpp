@@ -1,7 +1,6 @@
 #include "influx/schema/table_cache.h"
 
 #include "influx/postgres/text.h"
-#include "influx/schema/names.h"
 
 namespace influx::schema {
 
@@ -49,11 +48,7 @@ const std::shared_ptr<Table>& TableCache::find(std::string_view measurement) {
     tables_.erase(known);
   }
 
-  Oid relation_oid = InvalidOid;
-  if (fits_name(measurement)) {
-    const char* name = postgres::c_string(postgres::from_utf8(measurement));
-    relation_oid = get_relname_relid(name, namespace_oid_);
-  }
+  const Oid relation_oid = get_relname_relid(postgres::server_string(measurement), namespace_oid_);
   if (relation_oid == InvalidOid) return missing_;
 
   std::shared_ptr<Table> table = Table::describe(measurement, relation_oid);

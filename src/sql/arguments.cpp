@@ -1,5 +1,6 @@
 #include "influx/sql/arguments.h"
 
+#include "influx/ingest/convert.h"
 #include "influx/postgres/compat.h"
 #include "influx/postgres/error.h"
 #include "influx/postgres/text.h"
@@ -60,9 +61,7 @@ void check_schema(Oid namespace_oid) {
 }
 
 std::int64_t statement_time_ns() {
-  constexpr std::int64_t kEpochs =
-      (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * static_cast<std::int64_t>(USECS_PER_DAY);
-  return (GetCurrentStatementStartTimestamp() + kEpochs) * 1000;
+  return ingest::nanoseconds_of(GetCurrentStatementStartTimestamp());
 }
 
 }  // namespace influx::sql

@@ -117,18 +117,12 @@ int launch(const LaunchArguments& arguments) {
 
   BackgroundWorkerHandle* worker = register_worker(arguments, dsm_segment_handle(own_segment));
   int pid = 0;
-  ErrorData* report = nullptr;
   try {
     pid = postgres::guard([&] { return wait_for_worker(worker, *told); });
-  } catch (const postgres::ServerError& error) {
-    report = error.release();
-  }
-  if (report != nullptr) {
+  } catch (...) {
     // The caller gave up: nobody would know of the worker.
     TerminateBackgroundWorker(worker);
-    postgres::PendingError pending;
-    pending.report = report;
-    pending.raise();
+    throw;
   }
   if (pid == 0) raise_failure(*told);
   dsm_detach(own_segment);

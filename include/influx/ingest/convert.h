@@ -23,6 +23,10 @@ Datum time_datum(schema::TimeKind kind, std::int64_t nanoseconds) noexcept;
 /// Nanoseconds since the Unix epoch as a timestamp of the server, rounded down to microseconds.
 TimestampTz timestamp_of(std::int64_t nanoseconds) noexcept;
 
+/// A timestamp of the server as nanoseconds since the Unix epoch. REQUIRES: one that these can
+/// hold.
+std::int64_t nanoseconds_of(TimestampTz timestamp) noexcept;
+
 /// The shortest decimal text that reads back as `value`, which is finite; zero-terminated.
 const char* shortest_decimal(double value);
 

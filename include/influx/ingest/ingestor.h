@@ -75,7 +75,7 @@ class Ingestor {
   RowGroup& group_for(const std::shared_ptr<schema::Table>& table);
   void defer(const Line& line, std::string_view measurement, const schema::Table* table);
   void refuse(const Line& line, const Refusal& refusal);
-  void refuse_deferred(const char* message);
+  void refuse_deferred();
 
   void settle();
   void extend_all();

@@ -44,6 +44,8 @@ class Error : public std::exception {
   [[noreturn]] void raise() const;
 
  private:
+  void report(int level) const;
+
   int sqlstate_;
   char message_[256];
   char detail_[256];

@@ -21,6 +21,9 @@ std::string_view to_utf8(std::string_view text);
 /// A zero-terminated copy.
 char* c_string(std::string_view text);
 
+/// A zero-terminated copy of `utf8` in the server's encoding. Raises untranslatable_character.
+char* server_string(std::string_view utf8);
+
 /// A text datum with the bytes of `text`, which is of the server's encoding.
 Datum text_datum(std::string_view text);
 

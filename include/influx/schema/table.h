@@ -31,7 +31,6 @@ enum class TimeKind : std::uint8_t {
 /// A column of a table, as far as writing to it is concerned.
 struct Column {
   std::string name;  ///< UTF-8
-  AttrNumber number = InvalidAttrNumber;
   std::int32_t type_modifier = -1;
   /// The type under all domains; values are made of this type.
   Oid type = InvalidOid;

@@ -18,7 +18,7 @@ class TableCache {
 
   /// The table of `measurement` (UTF-8), described as it is now, or null where the schema has no
   /// relation of that name. The pointer stays valid until the next call of find() or clear().
-  /// REQUIRES: a transaction. Raises.
+  /// REQUIRES: a transaction, and a name that fits_name(). Raises.
   const std::shared_ptr<Table>& find(std::string_view measurement);
 
   /// Forgets all tables, as after a change of settings.
