@@ -197,10 +197,7 @@ bool to_type(const Column& column, const FieldValue& value, Datum* datum, Refusa
     *datum = jsonb_scalar(value);
     return true;
   }
-  if (value.type == ValueType::kBoolean && column.kind == ColumnKind::kBoolean) {
-    *datum = BoolGetDatum(value.as_boolean);
-    return true;
-  }
+  if (plain_datum(column.kind, value, datum)) return true;
   return from_text(column, text_of(value), datum, refusal);
 }
 
@@ -212,6 +209,7 @@ bool to_datum(const Column& column, std::string_view value, Datum* datum, Refusa
 
 bool to_datum(const Column& column, const FieldValue& value, Datum* datum, Refusal* refusal) {
   if (value.type == ValueType::kString) return from_text(column, value.text, datum, refusal);
+  if (!column.is_constrained() && plain_datum(column.kind, value, datum)) return true;
   if (!to_type(column, value, datum, refusal)) return false;
   const bool checked = !column.is_constrained() || column.kind == ColumnKind::kOther ||
                        column.kind == ColumnKind::kText || column.kind == ColumnKind::kNumeric;

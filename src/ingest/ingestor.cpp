@@ -52,7 +52,8 @@ Ingestor::Ingestor(Oid namespace_oid, Precision precision, RefusalHandler& refus
       extender_(namespace_oid) {
   postgres::guard([&] {
     memory_ = AllocSetContextCreate(TopMemoryContext, "influx ingest", ALLOCSET_SMALL_SIZES);
-    batch_memory_ = AllocSetContextCreate(memory_, "influx batch", ALLOCSET_DEFAULT_SIZES);
+    // Rows come and go together, and many are of a size that other contexts would round up.
+    batch_memory_ = GenerationContextCreate(memory_, "influx batch", ALLOCSET_DEFAULT_SIZES);
     row_memory_ = AllocSetContextCreate(memory_, "influx row", ALLOCSET_DEFAULT_SIZES);
   });
 }
@@ -67,37 +68,46 @@ void Ingestor::add(std::string_view text, const Origin& origin) {
   const auto origin_index = static_cast<std::uint32_t>(origins_.size());
   origins_.push_back(origin);
   parser_.reset(text);
-  for (;;) {
-    const Parser::Result result = parser_.next();
-    if (result == Parser::Result::kEnd) return;
-    const Line line{parser_.line(), static_cast<std::uint32_t>(parser_.line_number()),
-                    origin_index};
-    if (result == Parser::Result::kError) {
-      MemoryContextReset(row_memory_);
-      postgres::in_context(row_memory_, [&] { refuse(line, refusal_of(parser_.error())); });
-    } else {
-      map_line(line);
-    }
+  while (!map_lines(1, origin_index)) {
   }
 }
 
-/// Maps the parser's point. An error of the server costs the line, where the transaction is ours.
-void Ingestor::map_line(const Line& line) {
-  MemoryContextReset(row_memory_);
+/// Maps the lines of the parser up to its end, or to one that is an error of the server. That one
+/// costs the line, where the transaction is ours; false says that there may be more lines.
+/// `first_number` is that of the first line in its origin.
+bool Ingestor::map_lines(std::uint32_t first_number, std::uint32_t origin) {
+  Line line;
   ErrorData* report = nullptr;
   try {
-    postgres::guard([&] { postgres::in_context(row_memory_, [&] { map_point(line); }); });
-    return;
+    postgres::guard([&] {
+      postgres::in_context(row_memory_, [&] {
+        for (;;) {
+          const Parser::Result result = parser_.next();
+          if (result == Parser::Result::kEnd) return;
+          line = {parser_.line(),
+                  first_number + static_cast<std::uint32_t>(parser_.line_number()) - 1, origin};
+          MemoryContextReset(row_memory_);
+          if (result == Parser::Result::kError) {
+            refuse(line, refusal_of(parser_.error()));
+          } else {
+            map_point(line);
+          }
+        }
+      });
+    });
+    return true;
   } catch (const postgres::ServerError& error) {
     report = error.release();
   }
   recover(report);
   refuse(line, refusal_of(*report));
   postgres::free_report(report);
+  return false;
 }
 
 void Ingestor::map_point(const Line& line) {
   const line_protocol::Point& point = parser_.point();
+  if (append_by_template(point, line)) return;
   if (!schema::fits_name(point.measurement)) {
     Refusal refusal;
     refusal.sqlstate = ERRCODE_NAME_TOO_LONG;
@@ -137,9 +147,29 @@ void Ingestor::map_point(const Line& line) {
   }
 }
 
-void Ingestor::add_row(const std::shared_ptr<Table>& table, const Line& line) {
-  RowGroup& group = group_for(table);
-  const InsertPlan& plan = group.plan();
+/// Makes the row of a point of a series that is known already. False where that is for the mapper
+/// to do.
+bool Ingestor::append_by_template(const line_protocol::Point& point, const Line& line) {
+  const RowTemplates::Template* known = templates_.find(point);
+  if (known == nullptr || !extensions_.empty()) return false;
+  RowShape& shape = *known->shape;
+  if (!shape.table()->current || shape.plans_made != plans_.made()) return false;
+
+  const std::int64_t received_ns = origins_[line.origin].received_ns;
+  MinimalTuple row = shape.fill(point, known->constants, received_ns, row_buffer_);
+  if (row == nullptr) return false;
+  if (shape.batch != batch_ || shape.group->state != RowGroup::State::kMapped) {
+    shape.group = &group_for(shape.table(), shape.plan());
+    shape.batch = batch_;
+  }
+  shape.group->append(row, line);
+  ++pending_;
+  return true;
+}
+
+void Ingestor::add_row(const std::shared_ptr<const Table>& table, const Line& line) {
+  const std::shared_ptr<InsertPlan> found = plans_.find(table, mapper_.present());
+  const InsertPlan& plan = *found;
   const std::size_t width = plan.columns().size();
   if (nulls_size_ < width) {
     nulls_ = std::make_unique<bool[]>(width);
@@ -152,24 +182,17 @@ void Ingestor::add_row(const std::shared_ptr<Table>& table, const Line& line) {
     values_[slot] = mapper_.value_of(column);
     nulls_[slot] = false;
   }
-  group.append(values_.data(), nulls_.get(), line);
+  const RowValues row{values_.data(), nulls_.get()};
+  templates_.learn(parser_.point(), mapper_, row, table, found, plans_.made());
+  group_for(table, found).append(row.values, row.nulls, line);
   ++pending_;
 }
 
-RowGroup& Ingestor::group_for(const std::shared_ptr<Table>& table) {
-  RowGroup*& open = open_groups_[table.get()];
-  if (open != nullptr && open->state == RowGroup::State::kMapped &&
-      open->plan().takes(*table, mapper_.present())) {
-    return *open;
-  }
-
-  const std::shared_ptr<InsertPlan> plan = plans_.find(table, mapper_.present());
-  if (open != nullptr) {
-    const auto known = std::find_if(groups_.begin(), groups_.end(), [&](const auto& group) {
-      return &group->plan() == plan.get() && group->state == RowGroup::State::kMapped;
-    });
-    if (known != groups_.end()) return *(open = known->get());
-  }
+/// The group of the batch that takes rows for `plan`.
+RowGroup& Ingestor::group_for(const std::shared_ptr<const Table>& table,
+                              const std::shared_ptr<InsertPlan>& plan) {
+  RowGroup*& open = open_groups_[plan.get()];
+  if (open != nullptr && open->state == RowGroup::State::kMapped) return *open;
   groups_.push_back(std::make_unique<RowGroup>(table, plan, batch_memory_));
   return *(open = groups_.back().get());
 }
@@ -257,7 +280,7 @@ void Ingestor::map_deferred() {
   pending_ -= lines.size();
   for (const Line& line : lines) {
     parser_.reset(line.text);
-    if (parser_.next() == Parser::Result::kPoint) map_line(line);
+    map_lines(line.number, line.origin);
   }
 }
 
@@ -323,7 +346,6 @@ bool Ingestor::table_is_current(RowGroup& group) {
     if (!group.refused(row)) deferred_.push_back(group.lines()[row]);
   }
   group.state = RowGroup::State::kCommitted;
-  open_groups_.erase(&group.table());
   return false;
 }
 
@@ -395,11 +417,13 @@ void Ingestor::clear() {
   extensions_.clear();
   origins_.clear();
   pending_ = 0;
+  ++batch_;
   MemoryContextReset(batch_memory_);
   MemoryContextReset(row_memory_);
 }
 
 void Ingestor::forget_tables() {
+  templates_.clear();
   tables_.clear();
   plans_.clear();
   refused_extensions_.clear();

@@ -102,6 +102,8 @@ InsertPlan::InsertPlan(const Table& table, std::vector<ColumnIndex> columns)
       const char* name = postgres::server_string(column.name);
       TupleDescInitEntry(descriptor_, static_cast<AttrNumber>(slot + 1), name, column.type, -1, 0);
     }
+    postgres::in_context(
+        memory_, [&] { slot_ = MakeSingleTupleTableSlot(descriptor_, &TTSOpsMinimalTuple); });
   });
   for (int slot = 0; slot < count; ++slot) {
     const ColumnIndex index = columns_[static_cast<std::size_t>(slot)];
@@ -223,27 +225,27 @@ void InsertPlan::insert_from_arrays(Tuplestorestate* rows, std::size_t count) {
       static_cast<Datum*>(palloc_extended(sizeof(Datum) * width * count, MCXT_ALLOC_HUGE));
   auto* nulls = static_cast<bool*>(palloc_extended(sizeof(bool) * width * count, MCXT_ALLOC_HUGE));
 
-  TupleTableSlot* slot = MakeSingleTupleTableSlot(descriptor_, &TTSOpsMinimalTuple);
   tuplestore_rescan(rows);
-  for (std::size_t row = 0; row < count && tuplestore_gettupleslot(rows, true, true, slot); ++row) {
-    slot_getallattrs(slot);
+  for (std::size_t row = 0; row < count && tuplestore_gettupleslot(rows, true, false, slot_);
+       ++row) {
+    slot_getallattrs(slot_);
     for (int i = 0; i < columns; ++i) {
       const std::size_t cell = static_cast<std::size_t>(i) * count + row;
       const Form_pg_attribute attribute = TupleDescAttr(descriptor_, i);
-      nulls[cell] = slot->tts_isnull[i];
+      nulls[cell] = slot_->tts_isnull[i];
       if (nulls[cell]) continue;
       if (travels_as_text(i)) {
         Oid output = InvalidOid;
         bool is_varlena = false;
         getTypeOutputInfo(attribute->atttypid, &output, &is_varlena);
-        const char* text = OidOutputFunctionCall(output, slot->tts_values[i]);
+        const char* text = OidOutputFunctionCall(output, slot_->tts_values[i]);
         values[cell] = CStringGetTextDatum(text);
       } else {
-        values[cell] = datumCopy(slot->tts_values[i], attribute->attbyval, attribute->attlen);
+        values[cell] = datumCopy(slot_->tts_values[i], attribute->attbyval, attribute->attlen);
       }
     }
   }
-  ExecDropSingleTupleTableSlot(slot);
+  ExecClearTuple(slot_);
 
   auto* arguments = static_cast<Datum*>(palloc(sizeof(Datum) * width));
   int dimensions[] = {static_cast<int>(count)};

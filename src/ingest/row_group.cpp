@@ -28,15 +28,22 @@ RowGroup::RowGroup(std::shared_ptr<const Table> table, std::shared_ptr<InsertPla
   });
 }
 
-RowGroup::~RowGroup() {
-  tuplestore_end(rows_);
+/// Room first: after the row is in, nothing may fail.
+void RowGroup::make_room_for_line() {
+  if (lines_.size() == lines_.capacity())
+    lines_.reserve(std::max<std::size_t>(64, 2 * lines_.size()));
 }
 
 void RowGroup::append(Datum* values, bool* nulls, const Line& line) {
-  // Room first: after the row is in, nothing may fail.
-  if (lines_.size() == lines_.capacity())
-    lines_.reserve(std::max<std::size_t>(64, 2 * lines_.size()));
+  make_room_for_line();
   tuplestore_putvalues(rows_, plan_->descriptor(), values, nulls);
+  lines_.push_back(line);
+}
+
+void RowGroup::append(MinimalTuple row, const Line& line) {
+  make_room_for_line();
+  ExecStoreMinimalTuple(row, plan_->slot(), false);
+  tuplestore_puttupleslot(rows_, plan_->slot());
   lines_.push_back(line);
 }
 
@@ -53,13 +60,13 @@ void RowGroup::insert() {
 
 void RowGroup::insert(std::size_t first, std::size_t count) {
   Tuplestorestate* part = tuplestore_begin_heap(false, false, kNeverSpill);
-  TupleTableSlot* slot = MakeSingleTupleTableSlot(plan_->descriptor(), &TTSOpsMinimalTuple);
+  TupleTableSlot* slot = plan_->slot();
   tuplestore_rescan(rows_);
   tuplestore_skiptuples(rows_, static_cast<int64>(first), true);
   for (std::size_t i = 0; i < count && tuplestore_gettupleslot(rows_, true, false, slot); ++i) {
     tuplestore_puttupleslot(part, slot);
   }
-  ExecDropSingleTupleTableSlot(slot);
+  ExecClearTuple(slot);
   plan_->insert(part, count);
   tuplestore_end(part);
 }
@@ -82,6 +89,7 @@ std::shared_ptr<InsertPlan> PlanCache::find(const std::shared_ptr<const Table>& 
   columns.erase(std::unique(columns.begin(), columns.end()), columns.end());
 
   if (known.plans.size() >= kMostPlans) known.plans.clear();
+  ++made_;
   known.plans.push_back(std::make_shared<InsertPlan>(*table, std::move(columns)));
   return known.plans.back();
 }

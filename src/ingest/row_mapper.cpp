@@ -42,6 +42,7 @@ void RowMapper::start(const Table& table) {
   for (const ColumnIndex index : present_)
     taken_[static_cast<std::size_t>(index)] = 0;
   present_.clear();
+  field_columns_.clear();
   if (values_.size() < table.columns.size()) {
     values_.resize(table.columns.size());
     taken_.resize(table.columns.size());
@@ -90,7 +91,10 @@ RowMapper::Result RowMapper::map(const Table& table, const Point& point, std::in
   JsonObject fields;
   hint = table.field_hints.data();
   for (const auto& field : point.fields) {
-    if (place(table, field.key, field.value, ColumnRole::kField, hint++)) continue;
+    const bool placed = place(table, field.key, field.value, ColumnRole::kField, hint);
+    field_columns_.push_back(placed ? *hint : kNoColumn);
+    ++hint;
+    if (placed) continue;
     if (table.fields == kNoColumn) return Result::kRefused;
     fields.add(field.key, field.value);
   }

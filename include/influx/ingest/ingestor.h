@@ -3,6 +3,7 @@
 #include "influx/ingest/refusal.h"
 #include "influx/ingest/row_group.h"
 #include "influx/ingest/row_mapper.h"
+#include "influx/ingest/row_template.h"
 #include "influx/line_protocol/parser.h"
 #include "influx/schema/extension.h"
 #include "influx/schema/table_cache.h"
@@ -69,10 +70,12 @@ class Ingestor {
     TimestampTz until = 0;
   };
 
-  void map_line(const Line& line);
+  bool map_lines(std::uint32_t first_number, std::uint32_t origin);
   void map_point(const Line& line);
-  void add_row(const std::shared_ptr<schema::Table>& table, const Line& line);
-  RowGroup& group_for(const std::shared_ptr<schema::Table>& table);
+  bool append_by_template(const line_protocol::Point& point, const Line& line);
+  void add_row(const std::shared_ptr<const schema::Table>& table, const Line& line);
+  RowGroup& group_for(const std::shared_ptr<const schema::Table>& table,
+                      const std::shared_ptr<InsertPlan>& plan);
   void defer(const Line& line, std::string_view measurement, const schema::Table* table);
   void refuse(const Line& line, const Refusal& refusal);
   void refuse_deferred();
@@ -99,6 +102,7 @@ class Ingestor {
   schema::Extender extender_;
   RowMapper mapper_;
   PlanCache plans_;
+  RowTemplates templates_;
 
   MemoryContext memory_;        ///< parent of the two below
   MemoryContext batch_memory_;  ///< reset by clear()
@@ -106,7 +110,9 @@ class Ingestor {
 
   std::vector<Origin> origins_;
   std::vector<std::unique_ptr<RowGroup>> groups_;
-  std::unordered_map<const schema::Table*, RowGroup*> open_groups_;  ///< that took the last row
+  std::unordered_map<const InsertPlan*, RowGroup*> open_groups_;  ///< that took the last row
+  std::uint64_t batch_ = 1;                                       ///< counts the batches
+  std::vector<std::uint64_t> row_buffer_;                         ///< for RowTemplate::fill()
   std::vector<Datum> values_;
   std::unique_ptr<bool[]> nulls_;
   std::size_t nulls_size_ = 0;

@@ -32,6 +32,9 @@ class InsertPlan {
   /// What the rows look like: the columns by name, with the types of schema::Column::type.
   TupleDesc descriptor() const noexcept { return descriptor_; }
 
+  /// A slot for one row, which holds what was stored in it last.
+  TupleTableSlot* slot() const noexcept { return slot_; }
+
   /// Inserts `rows`, which have this plan's descriptor. The tuplestore is only read, from its
   /// start. REQUIRES: a transaction with SPI connected. Raises what the table raises.
   void insert(Tuplestorestate* rows, std::size_t count);
@@ -52,6 +55,7 @@ class InsertPlan {
   std::size_t columns_with_default_ = 0;
   Oid relation_ = InvalidOid;
   TupleDesc descriptor_ = nullptr;
+  TupleTableSlot* slot_ = nullptr;
   MemoryContext memory_ = nullptr;
   Source source_ = Source::kTuplestore;
   SPIPlanPtr plan_ = nullptr;

@@ -16,10 +16,9 @@ class RowGroup {
     kCommitted,  ///< there for good, or refused: done with
   };
 
-  /// `memory` is where the rows are kept, and must outlive the group.
+  /// `memory` is where the rows are kept: they go with it, not with the group.
   RowGroup(std::shared_ptr<const schema::Table> table, std::shared_ptr<InsertPlan> plan,
            MemoryContext memory);
-  ~RowGroup();
   RowGroup(const RowGroup&) = delete;
   RowGroup& operator=(const RowGroup&) = delete;
 
@@ -29,6 +28,9 @@ class RowGroup {
 
   /// Adds a row. `values` and `nulls` are in the order of the plan's columns. Raises.
   void append(Datum* values, bool* nulls, const Line& line);
+
+  /// Adds a row that is formed already, of the plan's descriptor; it is copied. Raises.
+  void append(MinimalTuple row, const Line& line);
 
   /// Inserts all rows by one statement. REQUIRES: a transaction with SPI connected. Raises.
   void insert();
@@ -45,6 +47,8 @@ class RowGroup {
   State state = State::kMapped;
 
  private:
+  void make_room_for_line();
+
   std::shared_ptr<const schema::Table> table_;
   std::shared_ptr<InsertPlan> plan_;
   MemoryContext memory_;
@@ -65,12 +69,16 @@ class PlanCache {
                                    std::span<const schema::ColumnIndex> present);
   void clear() { tables_.clear(); }
 
+  /// How many plans were made so far. While it does not change, find() gives the same answers.
+  std::uint64_t made() const noexcept { return made_; }
+
  private:
   struct Plans {
     std::shared_ptr<const schema::Table> table;
     std::vector<std::shared_ptr<InsertPlan>> plans;
   };
   std::unordered_map<Oid, Plans> tables_;
+  std::uint64_t made_ = 0;
 };
 
 }  // namespace influx::ingest

@@ -33,6 +33,9 @@ class RowMapper {
   Datum value_of(schema::ColumnIndex column) const noexcept {
     return values_[static_cast<std::size_t>(column)];
   }
+  /// The column of each field of the point, in the order of the fields; kNoColumn for one that went
+  /// to the jsonb column.
+  std::span<const schema::ColumnIndex> field_columns() const noexcept { return field_columns_; }
   const Refusal& refusal() const noexcept { return refusal_; }
   const schema::Extension& needs() const noexcept { return needs_; }
 
@@ -54,6 +57,7 @@ class RowMapper {
   std::vector<schema::ColumnIndex> present_;
   std::vector<Datum> values_;         ///< by column of the table
   std::vector<unsigned char> taken_;  ///< by column of the table; set for those in present_
+  std::vector<schema::ColumnIndex> field_columns_;
   Refusal refusal_;
   schema::Extension needs_;
 };

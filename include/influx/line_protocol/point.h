@@ -37,6 +37,13 @@ struct Field {
   FieldValue value;
 };
 
+/// Names something that the parser has seen before, so that a user of points can keep what it made
+/// of it in a table of its own.
+struct Remembered {
+  std::uint32_t slot = 0;  ///< an index for that table, below the number of slots of its kind
+  std::uint64_t id = 0;    ///< 0: not remembered. No parser gives an id to two different things.
+};
+
 /// One parsed line. Its views point into the input or, where an escape had to be resolved, into
 /// memory of the parser; its spans point into memory of the parser. All of them stay valid until
 /// the parser reads the next line or is reset.
@@ -48,7 +55,9 @@ struct Point {
   std::span<const Tag> tags;
   std::span<const Field> fields;  ///< at least one
   std::optional<std::int64_t>
-      timestamp;  ///< nanoseconds since the epoch, nothing where none was sent
+      timestamp;          ///< nanoseconds since the epoch, nothing where none was sent
+  Remembered series;      ///< the measurement with the tags
+  Remembered field_keys;  ///< the keys of the fields, in their order
 };
 
 }  // namespace influx::line_protocol
