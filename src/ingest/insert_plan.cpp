@@ -68,7 +68,7 @@ bool reads_tuplestore(SPIPlanPtr plan) {
 
 void append_insert(StringInfo sql, Oid relation, TupleDesc descriptor) {
   appendStringInfoString(sql, "INSERT INTO ");
-  postgres::append_qualified(sql, get_namespace_name(get_rel_namespace(relation)),
+  postgres::append_qualified(sql, postgres::schema_name(get_rel_namespace(relation)),
                              get_rel_name(relation));
   for (int i = 0; i < descriptor->natts; ++i) {
     appendStringInfoString(sql, i == 0 ? " (" : ", ");

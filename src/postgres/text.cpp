@@ -41,4 +41,13 @@ void append_qualified(StringInfo out, const char* schema, const char* name) {
   append_identifier(out, name);
 }
 
+char* schema_name(Oid namespace_oid) {
+  char* name = get_namespace_name(namespace_oid);
+  if (name == nullptr) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_SCHEMA),
+                    errmsg("the schema of the tables, OID %u, was dropped", namespace_oid)));
+  }
+  return name;
+}
+
 }  // namespace influx::postgres

@@ -106,7 +106,7 @@ void Extender::call_own_create(const Extension& extension) const {
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfoString(&sql, "SELECT ");
-  postgres::append_qualified(&sql, get_namespace_name(namespace_oid_), "_create");
+  postgres::append_qualified(&sql, postgres::schema_name(namespace_oid_), "_create");
   appendStringInfoString(&sql, "($1, $2, $3)");
   Oid types[] = {NAMEOID, NAMEARRAYOID, NAMEARRAYOID};
   Datum values[] = {
@@ -117,7 +117,7 @@ void Extender::call_own_create(const Extension& extension) const {
   const int nest_level = NewGUCNestLevel();
   StringInfoData path;
   initStringInfo(&path);
-  postgres::append_identifier(&path, get_namespace_name(namespace_oid_));
+  postgres::append_identifier(&path, postgres::schema_name(namespace_oid_));
   if (*namespace_search_path != '\0') appendStringInfo(&path, ", %s", namespace_search_path);
   set_config_option("search_path", path.data, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
                     false);
@@ -129,7 +129,7 @@ void Extender::call_own_create(const Extension& extension) const {
   if (!table_exists(extension)) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
                     errmsg("function %s._create made no table \"%s\"",
-                           quote_identifier(get_namespace_name(namespace_oid_)),
+                           quote_identifier(postgres::schema_name(namespace_oid_)),
                            server_string(extension.measurement))));
   }
 }
@@ -143,7 +143,7 @@ void Extender::create_table(const Extension& extension) const {
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfoString(&sql, "CREATE TABLE IF NOT EXISTS ");
-  postgres::append_qualified(&sql, get_namespace_name(namespace_oid_),
+  postgres::append_qualified(&sql, postgres::schema_name(namespace_oid_),
                              server_string(extension.measurement));
   appendStringInfo(&sql, " (%s pg_catalog.timestamptz NOT NULL",
                    json ? "_time" : quote_identifier(postgres::settings.time_column));
@@ -164,7 +164,7 @@ void Extender::add_columns(const Extension& extension) const {
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfoString(&sql, "ALTER TABLE ");
-  postgres::append_qualified(&sql, get_namespace_name(namespace_oid_),
+  postgres::append_qualified(&sql, postgres::schema_name(namespace_oid_),
                              server_string(extension.measurement));
   const char* separator = " ";
   for (const NewColumn& column : extension.columns) {

@@ -295,6 +295,24 @@ wait_for_value($node, 'SELECT count(*) FROM written_first WHERE n = 1',
 is(sql('SELECT count(*) FROM described_again WHERE n = 1'), '0', 'the line with the error is refused');
 sql('DROP TABLE written_first, described_again');
 
+# The schema goes away below a listener. Its lines are refused; nothing crashes.
+sql('CREATE SCHEMA short_lived');
+my $orphan_port = free_udp_port();
+my $orphan = launch($node, $orphan_port, schema => 'short_lived');
+my $orphan_socket = udp($orphan_port);
+send_text($orphan_socket, "known n=1i\nknown n=2i");
+wait_for_rows($node, 'short_lived.known', 2, 'a table is made in a schema');
+$offset = log_size($node);
+sql('SET client_min_messages = warning; DROP SCHEMA short_lived CASCADE');
+send_text($orphan_socket, "known n=3i\nunknown n=4i");
+wait_for_log($node, qr/line refused: the schema of the tables.*was dropped/s, $offset,
+	'without the schema lines are refused');
+sql('CREATE SCHEMA short_lived');
+send_text($orphan_socket, 'known n=5i');
+ok(poll_until(sub { my ($single, $more) = refusals($node, $orphan, $offset); return $single + $more == 3 }),
+	'each of them, also when there is another schema of that name');
+ok(is_running($orphan), 'and the listener lives');
+
 is( sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $pid"), '1', 'the first listener is still there');
 
 done_testing();

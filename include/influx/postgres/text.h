@@ -37,4 +37,7 @@ void append_identifier(StringInfo out, const char* name);
 /// Writes `schema.name`, both quoted where they have to be.
 void append_qualified(StringInfo out, const char* schema, const char* name);
 
+/// The name of a schema, of the server's encoding. Raises undefined_schema where it was dropped.
+char* schema_name(Oid namespace_oid);
+
 }  // namespace influx::postgres
