@@ -270,7 +270,7 @@ sub measure
 	my ($meanwhile, $settled) = delete @options{qw(meanwhile settled)};
 	look('CHECKPOINT') unless $settled;
 	my (undef, $dropped) = kernel_of($port);
-	my %before = (cpu => cpu_of($pid), wal => wal_position(), time => now_seconds());
+	my %before = (cpu => cpu_of($pid), wal => wal_position());
 
 	my $sender = start_send($listener, %{ $listener->{workload} }, %options);
 	$meanwhile->() if defined $meanwhile;
@@ -278,7 +278,6 @@ sub measure
 	my $seconds = wait_until_written($listener) - $sent->{first_ns} / 1e9;
 
 	my $cpu = cpu_since($pid, $before{cpu});
-	my $elapsed = now_seconds() - $before{time};
 	my $wal = wal_since($before{wal});
 	my $rows = rows_of('lines');
 	my $stored = $rows - $listener->{in_tables};
@@ -295,7 +294,7 @@ sub measure
 		seconds => $seconds,
 		rate => $stored / $seconds,
 		cpu => per_million($cpu, $stored),
-		cpu_share => $cpu->{seconds} / $elapsed,
+		cpu_share => $cpu->{seconds} / $seconds,
 		wal => $stored > 0 ? $wal / $stored : 0,
 		memory => memory_of($pid));
 	$run{dropped} = (kernel_of($port))[1] - $dropped;

@@ -10,6 +10,7 @@ WORKLOADS ?= tsbs,agent,narrow,many
 REPEAT ?= 5
 SECONDS ?= 8
 MEMORY_SECONDS ?= 600
+RATE ?=
 
 $(BENCH_OBJS): build/%.o: %.cpp
 	@mkdir -p $(@D)
@@ -19,13 +20,19 @@ build/bench/send: $(BENCH_OBJS)
 	@mkdir -p $(@D)
 	g++ $^ -o $@
 
-.PHONY: bench bench-build bench-micro bench-end-to-end
+.PHONY: bench bench-build bench-micro bench-end-to-end bench-document
 bench: bench-micro bench-end-to-end
 
 bench-build: build/bench/send
 
 bench-end-to-end:
 	test/bench/run --parts='$(PARTS)' --workloads='$(WORKLOADS)' --repeat=$(REPEAT) --seconds=$(SECONDS) \
-	  --memory-seconds=$(MEMORY_SECONDS) --json='$(BENCH_JSON)' $(BENCH_FLAGS)
+	  --memory-seconds=$(MEMORY_SECONDS) $(RATE:%=--rate=%) --json='$(BENCH_JSON)'
+
+# Writes what was measured last into the documentation.
+bench-document:
+	@mkdir -p docs/performance
+	test/bench/plot '$(BENCH_JSON)' docs/performance
+	test/bench/report '$(BENCH_JSON)' docs/performance.md
 
 -include $(BENCH_OBJS:.o=.d)

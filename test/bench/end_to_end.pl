@@ -21,12 +21,13 @@ my %option = (
 	'seconds' => 8,
 	'memory-seconds' => 600,
 	'rate' => undef,
+	'steps' => undef,
 	'json' => undef);
 my @fractions = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5);
 my @batch_sizes = (100, 1000, 10_000, 50_000, 100_000);
 my @latency_rates = (100, 1000, 10_000, 100_000);
 my @measurements = (1, 10, 100, 500);
-my $windows = 10;
+my @windows = (1 .. 10);
 
 my %parts = (
 	throughput => \&throughput,
@@ -163,12 +164,13 @@ sub rates
 			show($run);
 		}
 		stop_listener($listener);
-		my @without_loss = grep { $_->{lost} == 0 } @steps;
-		return {
-			saturation => $most,
-			without_loss => max(0, map { $_->{offered} } @without_loss),
-			steps => \@steps,
-		};
+		my $without_loss = 0;
+		foreach my $step (@steps)
+		{
+			last if $step->{lost} > 0;
+			$without_loss = $step->{offered};
+		}
+		return { saturation => $most, without_loss => $without_loss, steps => \@steps };
 	});
 }
 
@@ -318,7 +320,7 @@ sub growth
 		my $rate = POSIX::ceil(0.6 * saturation($workload));
 		my $listener = start_listener(workload => $workload);
 		my @steps;
-		foreach my $window (1 .. $windows)
+		foreach my $window (@windows)
 		{
 			my $run = measure($listener, seconds => $option{seconds}, rate => $rate);
 			push @steps, { rows => $listener->{in_tables}, %$run };
@@ -400,12 +402,18 @@ sub machine
 
 sub main
 {
-	GetOptions(\%option, 'parts=s', 'workloads=s', 'repeat=i', 'seconds=f', 'memory-seconds=f', 'rate=f', 'json=s')
+	GetOptions(\%option, 'parts=s', 'workloads=s', 'repeat=i', 'seconds=f', 'memory-seconds=f', 'rate=f', 'steps=i', 'json=s')
 	  or die "unknown option\n";
 	my @chosen = split /[ ,]+/, $option{parts};
 	@workloads = split /[ ,]+/, $option{workloads};
-	@chosen = qw(throughput rates steady batch latency trickle held cardinality growth) if "@chosen" eq 'all';
+	@chosen = map { $_ eq 'all' ? qw(throughput rates steady batch latency trickle held cardinality growth) : $_ } @chosen;
 	exists $parts{$_} or die "there is no part \"$_\"\n" foreach @chosen;
+
+	if (defined $option{steps})
+	{
+		splice @$_, min($option{steps}, scalar @$_)
+		  foreach \(@fractions, @batch_sizes, @latency_rates, @measurements, @windows);
+	}
 
 	new_bench_node();
 	my %result = (
