@@ -4,6 +4,7 @@
 #   make unit                               GoogleTest of floor 0, with ASan and UBSan
 #   make fuzz [FUZZ_SECONDS=30]             libFuzzer, each target for so many seconds
 #   make tap                                TAP tests against the installed extension
+#   make bench                              benchmarks; see docs/performance.md
 #   make lint                               clang-format, clang-tidy, cppcheck
 
 EXTENSION = influx

@@ -85,3 +85,6 @@ lint-tidy:
 lint-cppcheck:
 	cppcheck --std=c++20 --language=c++ --enable=warning,performance,portability --inline-suppr \
 	  --error-exitcode=1 --quiet -j $(shell nproc) -Iinclude $(SOURCES)
+
+# --- benchmarks -----------------------------------------------------------------------------------
+include test/bench/bench.mk

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What scripts/demo and scripts/check have in common: packages, a copy of the tree, and a throwaway
-# cluster. The server refuses to run as root, and its user may not be able to read the clone: so
+# What scripts/demo, scripts/check and test/bench/run have in common: packages, a copy of the tree, and a
+# throwaway cluster. The server refuses to run as root, and its user may not be able to read the clone: so
 # everything is built and run by user postgres in a temporary directory of its own.
 
 readonly pg_major=15

@@ -1,0 +1,441 @@
+# A listener in a server, measured from outside: lines are sent by UDP, and rows are counted. Run by
+# test/bench/run, which makes the surroundings; docs/performance.md tells what the parts are.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin, "$FindBin::RealBin/../tap";
+
+use Getopt::Long qw(GetOptions);
+use InfluxBench;
+use InfluxTest;
+use JSON::PP ();
+use List::Util qw(max min);
+use POSIX ();
+use PostgreSQL::Test::Utils;
+
+my %option = (
+	'parts' => 'throughput',
+	'workloads' => 'tsbs,agent,narrow,many',
+	'repeat' => 5,
+	'seconds' => 8,
+	'memory-seconds' => 600,
+	'rate' => undef,
+	'steps' => undef,
+	'json' => undef);
+my @fractions = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5);
+my @batch_sizes = (100, 1000, 10_000, 50_000, 100_000);
+my @latency_rates = (100, 1000, 10_000, 100_000);
+my @measurements = (1, 10, 100, 500);
+my @windows = (1 .. 10);
+
+my %parts = (
+	throughput => \&throughput,
+	rates => \&rates,
+	steady => \&steady,
+	batch => \&batch,
+	latency => \&latency,
+	trickle => \&trickle,
+	held => \&held,
+	cardinality => \&cardinality,
+	growth => \&growth,
+	memory => \&memory);
+
+my @workloads;
+
+# --- saturation -----------------------------------------------------------------------------------
+
+# A load that overloads a listener without taking the processor from it: twice what it stores when a sender
+# sends as fast as it can. There must be no listener while this is found out.
+my %saturating_rate;
+
+sub saturating_load
+{
+	my ($workload) = @_;
+	my $rate = $option{rate} // ($saturating_rate{$workload} //= do
+	{
+		my $listener = start_listener(workload => $workload);
+		my $run = measure($listener, seconds => min(2, $option{seconds}));
+		stop_listener($listener);
+		POSIX::ceil(2 * $run->{rate});
+	});
+	return (seconds => $option{seconds}, rate => $rate);
+}
+
+# What a listener stores under a load that is too much for it; measured, not by the fixed rate.
+my %saturation;
+
+sub saturation
+{
+	my ($workload) = @_;
+	return $saturation{$workload} //= do
+	{
+		my @load = saturating_load($workload);
+		my $listener = start_listener(workload => $workload);
+		my $run = measure($listener, @load);
+		stop_listener($listener);
+		$run->{rate};
+	};
+}
+
+# --- parts ----------------------------------------------------------------------------------------
+
+# What a listener stores at most, and how COPY loads the same rows.
+sub throughput
+{
+	my %result;
+	foreach my $repetition (1 .. $option{repeat})
+	{
+		foreach my $workload (@workloads)
+		{
+			my @load = saturating_load($workload);
+			my $listener = start_listener(workload => $workload);
+			my $influx = measure($listener, @load);
+			stop_listener($listener);
+			my $copy = copy_again();
+			my %ratio = (
+				rate => $influx->{rate} / $copy->{rate},
+				cpu => $influx->{cpu}{seconds} / $copy->{cpu}{seconds});
+			push @{ $result{$workload} }, { influx => $influx, copy => $copy, ratio => \%ratio };
+			progress(
+				'  %-7s %d: %8.0f lines/s, lost %4.1f %%, CPU %.2f s/million; COPY %8.0f rows/s, %.2f s; ratios %.2f, %.2f',
+				$workload, $repetition, $influx->{rate}, 100 * $influx->{lost_share}, $influx->{cpu}{seconds},
+				$copy->{rate}, $copy->{cpu}{seconds}, $ratio{rate}, $ratio{cpu});
+		}
+	}
+	return { map { $_ => { median => medians(@{ $result{$_} }), runs => $result{$_} } } keys %result };
+}
+
+# Loads the rows that are in schema lines into tables of the same definition, by COPY from files.
+sub copy_again
+{
+	my $directory = PostgreSQL::Test::Utils::tempdir('copy');
+	chmod 0700, $directory;
+	my @tables = tables('lines');
+	my $rows = rows_of('lines');
+	my %file = map { $tables[$_] => "$directory/$_" } 0 .. $#tables;
+	look(join ';', map { "COPY lines.$_ TO '$file{$_}'" } @tables);
+	look('CREATE SCHEMA copied');
+	look(join ';', map { "CREATE TABLE copied.$_ (LIKE lines.$_ INCLUDING ALL)" } @tables);
+	look('CHECKPOINT');
+
+	my $session = new_session();
+	my $pid = $session->query_safe('SELECT pg_backend_pid()');
+	my ($cpu, $wal, $start) = (cpu_of($pid), wal_position(), now_seconds());
+	$session->query_safe(join ';', map { "COPY copied.$_ FROM '$file{$_}'" } @tables);
+	my $seconds = now_seconds() - $start;
+	my $copy = {
+		rows => $rows,
+		seconds => $seconds,
+		rate => $rows / $seconds,
+		cpu => per_million(cpu_since($pid, $cpu), $rows),
+		wal => wal_since($wal) / $rows,
+	};
+	$session->quit;
+
+	unlink values %file;
+	my $copied = rows_of('copied');
+	die "COPY loaded $copied rows of $rows\n" if $copied != $rows;
+	look('DROP SCHEMA copied CASCADE');
+	return $copy;
+}
+
+# The medians of the numbers that are at the same place in each of some structures.
+sub medians
+{
+	my (@runs) = @_;
+	return median(@runs) unless ref $runs[0];
+	return { map { my $key = $_; $key => medians(map { $_->{$key} } @runs) } keys %{ $runs[0] } };
+}
+
+# What is lost where more and more is sent.
+sub rates
+{
+	return by_workload(sub {
+		my ($workload) = @_;
+		my $most = saturation($workload);
+		my $listener = start_listener(workload => $workload);
+		my @steps;
+		foreach my $fraction (@fractions)
+		{
+			my $run = measure($listener, seconds => $option{seconds}, rate => POSIX::ceil($fraction * $most));
+			truncate_tables($listener);
+			push @steps, { fraction => $fraction, %$run };
+			show($run);
+		}
+		stop_listener($listener);
+		my $without_loss = 0;
+		foreach my $step (@steps)
+		{
+			last if $step->{lost} > 0;
+			$without_loss = $step->{offered};
+		}
+		return { saturation => $most, without_loss => $without_loss, steps => \@steps };
+	});
+}
+
+# A load that has to be stored without a loss.
+sub steady
+{
+	return by_workload(sub {
+		my ($workload) = @_;
+		my $rate = POSIX::ceil(0.6 * saturation($workload));
+		my $listener = start_listener(workload => $workload);
+		my $run = measure($listener, seconds => 30, rate => $rate);
+		stop_listener($listener);
+		show($run);
+		die "$run->{lost} lines were lost at 60 % of what can be stored\n" if $run->{lost} != 0;
+		return $run;
+	});
+}
+
+sub batch
+{
+	return by_workload(sub {
+		my ($workload) = @_;
+		my @load = saturating_load($workload);
+		my @steps;
+		foreach my $size (@batch_sizes)
+		{
+			# A batch is to end by its lines, and the next one to have room meanwhile.
+			configure(node(), 'influx.batch_size' => $size, 'influx.batch_bytes' => "'64MB'");
+			my $listener = start_listener(workload => $workload);
+			my $run = measure($listener, @load);
+			stop_listener($listener);
+			push @steps, { batch_size => $size, %$run };
+			show($run);
+		}
+		configure(node(), 'influx.batch_size' => undef, 'influx.batch_bytes' => undef);
+		return \@steps;
+	});
+}
+
+# From the time of a line to the moment when a session sees its row.
+sub latency
+{
+	return [
+		map {
+			my $run = watched($option{seconds}, rate => $_);
+			show($run);
+			$run
+		} @latency_rates
+	];
+}
+
+sub trickle
+{
+	my $run = watched(20, rate => 10, 'datagram-bytes' => 1);
+	show($run);
+	return $run;
+}
+
+# A run of workload tsbs beside a session that looks for new rows each millisecond. Rows are found by their
+# place: a page that was passed is not looked at again, though a row may still have gone there.
+sub watched
+{
+	my ($seconds, %load) = @_;
+	my $listener = start_listener(workload => 'tsbs');
+	my $session = new_session();
+	$session->query_safe(<<'END');
+CREATE TEMPORARY TABLE latency (seconds float8);
+CREATE PROCEDURE pg_temp.watch(seconds float8) LANGUAGE plpgsql AS $$
+DECLARE
+  place tid := '(0,0)';
+  looked timestamptz := clock_timestamp();
+  finish timestamptz := looked + seconds * interval '1 second';
+BEGIN
+  WHILE looked < finish LOOP
+    looked := clock_timestamp();
+    WITH fresh AS MATERIALIZED (SELECT ctid, time FROM lines.cpu WHERE ctid > place),
+      noted AS (INSERT INTO latency SELECT extract(epoch FROM looked - time) FROM fresh)
+    SELECT coalesce(max(ctid), place) INTO place FROM fresh;
+    PERFORM pg_sleep(0.001);
+  END LOOP;
+END $$;
+END
+	my $run = measure(
+		$listener, %load,
+		seconds => $seconds,
+		meanwhile => sub {
+			$session->query_until(qr/watching/, "\\echo watching\nCALL pg_temp.watch($seconds + 2);\n");
+		});
+	my ($seen, @shares) = split /\|/, $session->query_safe(<<'END');
+SELECT count(*), percentile_disc(0.5) WITHIN GROUP (ORDER BY seconds),
+  percentile_disc(0.99) WITHIN GROUP (ORDER BY seconds), max(seconds) FROM latency
+END
+	$session->quit;
+	stop_listener($listener);
+	die "only $seen rows of $run->{stored} were seen\n" if $seen < 0.99 * $run->{stored};
+	my %latency = (seen => $seen + 0);
+	@latency{qw(p50 p99 max)} = map { $_ + 0 } @shares;
+	return { %$run, latency => \%latency };
+}
+
+# A write that has to wait for a second while lines come in. Rows of workload narrow have one size, so that
+# their order in the table is that in which they were inserted.
+sub held
+{
+	my $listener = start_listener(workload => 'narrow');
+	my $session = new_session();
+	my $run = measure(
+		$listener,
+		seconds => 5,
+		rate => $option{rate} // 100_000,
+		meanwhile => sub {
+			Time::HiRes::sleep(1);
+			$session->query_safe('BEGIN; LOCK TABLE lines.narrow IN ACCESS EXCLUSIVE MODE');
+			Time::HiRes::sleep(1);
+			$session->query_safe('COMMIT');
+		});
+	$session->quit;
+	$run->{out_of_order} = 0 + look('SELECT count(*) FROM'
+		  . ' (SELECT time <= lag(time) OVER (ORDER BY ctid) AS late FROM lines.narrow) AS s WHERE late');
+	stop_listener($listener);
+	show($run);
+	die "$run->{out_of_order} rows are out of order\n" if $run->{out_of_order} != 0;
+	return $run;
+}
+
+# The same number of lines for more and more tables.
+sub cardinality
+{
+	my $rate = POSIX::ceil(0.5 * saturation('many'));
+	my @steps;
+	foreach my $count (@measurements)
+	{
+		my $listener = start_listener(workload => 'many', measurements => $count);
+		my $run = measure($listener, lines => POSIX::ceil($rate * $option{seconds}), rate => $rate);
+		stop_listener($listener);
+		push @steps, { measurements => $count, %$run };
+		show($run);
+	}
+	return \@steps;
+}
+
+# What a line costs as tables grow.
+sub growth
+{
+	return by_workload(sub {
+		my ($workload) = @_;
+		my $rate = POSIX::ceil(0.6 * saturation($workload));
+		my $listener = start_listener(workload => $workload);
+		my @steps;
+		foreach my $window (@windows)
+		{
+			my $run = measure($listener, seconds => $option{seconds}, rate => $rate);
+			push @steps, { rows => $listener->{in_tables}, %$run };
+			show($run);
+		}
+		stop_listener($listener);
+		return \@steps;
+	});
+}
+
+# Whether memory grows with time.
+sub memory
+{
+	return by_workload(sub {
+		my ($workload) = @_;
+		my $rate = min(50_000, POSIX::ceil(0.6 * saturation($workload)));
+		my $seconds = $option{'memory-seconds'};
+		my $listener = start_listener(workload => $workload);
+		my @samples;
+		my $start = now_seconds();
+		my $run = measure(
+			$listener,
+			seconds => $seconds,
+			rate => $rate,
+			meanwhile => sub {
+				while (now_seconds() - $start < $seconds)
+				{
+					push @samples, { seconds => now_seconds() - $start, %{ memory_of($listener->{pid}) } };
+					Time::HiRes::sleep(max(1, $seconds / 120));
+				}
+			});
+		stop_listener($listener);
+		show($run);
+		return { %$run, samples => \@samples };
+	});
+}
+
+sub by_workload
+{
+	my ($part) = @_;
+	my %result;
+	foreach my $workload (@workloads)
+	{
+		progress('  %s', $workload);
+		$result{$workload} = $part->($workload);
+	}
+	return \%result;
+}
+
+sub show
+{
+	my ($run) = @_;
+	my $latency = $run->{latency};
+	progress(
+		'    offered %8.0f lines/s, stored %8.0f, lost %d, CPU %.2f s/million%s',
+		@$run{qw(offered rate lost)}, $run->{cpu}{seconds},
+		$latency ? sprintf(', visible after %.1f, %.1f, %.1f ms', map { 1000 * $_ } @$latency{qw(p50 p99 max)}) : '');
+	return;
+}
+
+# --- all of it ------------------------------------------------------------------------------------
+
+sub machine
+{
+	my ($model) = slurp_file('/proc/cpuinfo') =~ /^model name\s*:\s*(.*)/m;
+	my $cores = () = slurp_file('/proc/cpuinfo') =~ /^processor\s*:/mg;
+	my ($memory) = slurp_file('/proc/meminfo') =~ /^MemTotal:\s+(\d+)/m;
+	my ($rmem_max) = slurp_file('/proc/sys/net/core/rmem_max') =~ /(\d+)/;
+	return {
+		cpu => $model // 'unknown',
+		cores => $cores,
+		memory_kb => $memory + 0,
+		kernel => join(' ', (POSIX::uname())[ 0, 2, 4 ]),
+		postgresql => look('SHOW server_version'),
+		rmem_max => $rmem_max + 0,
+		date => POSIX::strftime('%Y-%m-%d', gmtime),
+	};
+}
+
+sub main
+{
+	GetOptions(\%option, 'parts=s', 'workloads=s', 'repeat=i', 'seconds=f', 'memory-seconds=f', 'rate=f', 'steps=i', 'json=s')
+	  or die "unknown option\n";
+	my @chosen = split /[ ,]+/, $option{parts};
+	@workloads = split /[ ,]+/, $option{workloads};
+	@chosen = map { $_ eq 'all' ? qw(throughput rates steady batch latency trickle held cardinality growth) : $_ } @chosen;
+	exists $parts{$_} or die "there is no part \"$_\"\n" foreach @chosen;
+
+	if (defined $option{steps})
+	{
+		splice @$_, min($option{steps}, scalar @$_)
+		  foreach \(@fractions, @batch_sizes, @latency_rates, @measurements, @windows);
+	}
+
+	new_bench_node();
+	my %result = (
+		machine => machine(),
+		settings => $InfluxBench::settings,
+		options => { map { $_ => $option{$_} } qw(repeat seconds memory-seconds rate) },
+		parts => {});
+	foreach my $name (@chosen)
+	{
+		progress('%s', $name);
+		$result{parts}{$name} = $parts{$name}->();
+		next unless defined $option{json};
+		open(my $file, '>', $option{json}) or die "$option{json}: $!\n";
+		print {$file} JSON::PP->new->pretty->canonical->encode(\%result);
+		close $file or die "$option{json}: $!\n";
+	}
+	return;
+}
+
+$SIG{$_} = sub { die "ended by a signal\n" } foreach qw(INT TERM HUP);
+if (!eval { main(); 1 })
+{
+	progress('FAILED: %s', $@ =~ s/\n\z//r);
+	exit 1;
+}
