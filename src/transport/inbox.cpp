@@ -69,6 +69,8 @@ std::size_t ring_size(std::size_t capacity) {
 
 /// Nothing here is written before it is used: the buffers are large, and rarely needed in full.
 struct Inbox::Scratch {
+  static constexpr std::size_t kApart = std::size_t{17} * 64;
+
   struct Control {
     alignas(cmsghdr) char bytes[CMSG_SPACE(sizeof(std::uint32_t))];
   };
@@ -77,7 +79,9 @@ struct Inbox::Scratch {
   iovec vectors[kDatagramsPerCall];
   sockaddr_in6 senders[kDatagramsPerCall];
   Control controls[kDatagramsPerCall];
-  std::byte buffers[kDatagramsPerCall][kLargestDatagram];
+  /// A little apart, or the beginnings of all of them would share a few sets of the processor's
+  /// cache.
+  std::byte buffers[kDatagramsPerCall][kLargestDatagram + kApart];
 
   /// Makes the first `count` messages ready for a call, which changes them.
   void prepare(std::size_t count) noexcept {

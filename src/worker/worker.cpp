@@ -107,9 +107,13 @@ void Worker::run() {
   while (!shutdown_requested()) {
     wait();
     handle_interrupts();
-    receive(kMostPerTurn);
-    survey();
+    // Behind a batch that is there already, the catcher goes on receiving while it is written.
+    if (!batch_is_full()) {
+      receive(kMostPerTurn);
+      survey();
+    }
     if (batch_is_due()) write_batch();
+    report_losses();
     refusals_.flush();
     MemoryContextReset(memory_);
   }
@@ -165,7 +169,9 @@ void Worker::reload() {
 void Worker::receive(std::size_t most) {
   const std::size_t received = inbox_.receive(listener_.sockets(), most);
   busy_ = received >= kBusyDatagrams;
+}
 
+void Worker::report_losses() {
   const transport::ReceiveCounts counts = inbox_.counts();
   const std::uint64_t lost = counts.kernel_drops + counts.truncated;
   if (lost > reported_losses_ && monotonic_ns() - losses_reported_ns_ > kDropReportNs) {

@@ -35,6 +35,7 @@ class Worker {
   void reload();
 
   void receive(std::size_t most);
+  void report_losses();
   void survey();
   bool batch_is_full() const;
   bool batch_is_due() const;
