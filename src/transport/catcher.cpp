@@ -6,6 +6,7 @@
 
 #include <array>
 #include <csignal>
+#include <ctime>
 
 namespace influx::transport {
 
@@ -17,7 +18,13 @@ constexpr std::size_t kStackBytes = std::size_t{256} * 1024;
 
 /// How long the thread leaves sockets alone from which it could take nothing although they had
 /// something. Short beside the time in which a sender fills the buffer of the kernel.
-constexpr int kRetryMilliseconds = 3;
+constexpr std::int64_t kRetryNs = 3000000;
+
+/// Where there were fewer datagrams than this, they are left to gather for a while: to be woken up
+/// for each costs more than to take it. Even the smallest buffer that a kernel gives holds what
+/// comes in in that time.
+constexpr std::size_t kFewDatagrams = 16;
+constexpr std::int64_t kGatherNs = 250000;
 
 /// How many datagrams are taken between two looks at the order.
 constexpr std::size_t kMostPerTurn = 4 * Inbox::kDatagramsPerCall;
@@ -99,7 +106,7 @@ void* Catcher::run(void* catcher) noexcept {
         self.receive_while_told();
         break;
       case Order::kRest:
-        self.rest(-1);
+        self.rest(kForEver);
         break;
       case Order::kStop:
         return nullptr;
@@ -122,17 +129,23 @@ void Catcher::receive_while_told() noexcept {
     const bool polled_well = poll(polled.data(), count, -1) > 0;
     if (polled_well && wake.revents != 0) {
       clear_wake();
-    } else if (!polled_well || inbox_.receive(sockets_, kMostPerTurn) == 0) {
+      continue;
+    }
+    const std::size_t taken = polled_well ? inbox_.receive(sockets_, kMostPerTurn) : 0;
+    if (taken == 0) {
       // The inbox is full, the owner was faster, or a socket is in error: poll() would return at
       // once again.
-      rest(kRetryMilliseconds);
+      rest(kRetryNs);
+    } else if (taken < kFewDatagrams) {
+      rest(kGatherNs);
     }
   }
 }
 
-void Catcher::rest(int milliseconds) const noexcept {
+void Catcher::rest(std::int64_t nanoseconds) const noexcept {
   pollfd wake{wake_, POLLIN, 0};
-  if (poll(&wake, 1, milliseconds) > 0) clear_wake();
+  const timespec timeout{0, nanoseconds};
+  if (ppoll(&wake, 1, nanoseconds == kForEver ? nullptr : &timeout, nullptr) > 0) clear_wake();
 }
 
 void Catcher::clear_wake() const noexcept {

@@ -275,7 +275,7 @@ END
 # their order in the table is that in which they were inserted.
 sub held
 {
-	my $listener = start_listener(workload => 'narrow');
+	my $listener = start_listener(workload => 'tsbs');
 	my $session = new_session();
 	my $run = measure(
 		$listener,
@@ -283,13 +283,13 @@ sub held
 		rate => $option{rate} // 100_000,
 		meanwhile => sub {
 			Time::HiRes::sleep(1);
-			$session->query_safe('BEGIN; LOCK TABLE lines.narrow IN ACCESS EXCLUSIVE MODE');
+			$session->query_safe('BEGIN; LOCK TABLE lines.cpu IN ACCESS EXCLUSIVE MODE');
 			Time::HiRes::sleep(1);
 			$session->query_safe('COMMIT');
 		});
 	$session->quit;
 	$run->{out_of_order} = 0 + look('SELECT count(*) FROM'
-		  . ' (SELECT time <= lag(time) OVER (ORDER BY ctid) AS late FROM lines.narrow) AS s WHERE late');
+		  . ' (SELECT time <= lag(time) OVER (ORDER BY ctid) AS late FROM lines.cpu) AS s WHERE late');
 	stop_listener($listener);
 	show($run);
 	die "$run->{out_of_order} rows are out of order\n" if $run->{out_of_order} != 0;

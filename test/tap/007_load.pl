@@ -105,6 +105,9 @@ is( $session->query_safe("SELECT count(*) > 0 FROM pg_locks WHERE pid = $pid AND
 $session->query_safe('COMMIT');
 wait_for_value($node, 'SELECT count(*), count(DISTINCT n) FROM caught', '30001|30001',
 	'all lines are stored that came in during a write that waited');
+is( $node->safe_psql('postgres',
+		'SELECT count(*) FROM (SELECT n < lag(n) OVER (ORDER BY ctid) AS late FROM caught) AS s WHERE late'),
+	'0', 'in the order in which they were sent');
 configure($node, 'influx.read_buffer' => undef);
 $session->quit;
 

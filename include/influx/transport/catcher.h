@@ -49,6 +49,7 @@ class Catcher {
 
  private:
   enum class Order : std::uint8_t { kRest, kReceive, kStop };
+  static constexpr std::int64_t kForEver = -1;
 
   bool start() noexcept;
   /// Gives the thread an order, and wakes it up to see it.
@@ -58,8 +59,8 @@ class Catcher {
   static void* run(void* catcher) noexcept;
   /// Receives for as long as the order is to receive.
   void receive_while_told() noexcept;
-  /// Sleeps until the owner gives an order, or for `milliseconds` (-1: for ever).
-  void rest(int milliseconds) const noexcept;
+  /// Sleeps until the owner gives an order, or for so long, which is less than a second or kForEver.
+  void rest(std::int64_t nanoseconds) const noexcept;
   /// Takes note of having been woken up.
   void clear_wake() const noexcept;
 
