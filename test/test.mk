@@ -17,9 +17,24 @@ build/unit/%.o: %.cpp
 build/unit/influx_unit: $(UNIT_OBJS)
 	g++ $(SANITIZE) -pthread $^ -lgtest -lgtest_main -o $@
 
+# The parser again as it is where the instructions of the processor are not known, with those tests
+# that come across them.
+UNIT_PORTABLE_OBJS := $(patsubst %.cpp,build/unit-portable/%.o,\
+  $(filter src/line_protocol/%,$(FLOOR0)) $(wildcard test/reference/*.cpp) \
+  $(patsubst %,test/unit/line_protocol_%.cpp,allocation_count learned reference scan \
+  short_number strings utf8))
+
+build/unit-portable/%.o: %.cpp
+	@mkdir -p $(@D)
+	g++ $(TEST_CXXFLAGS) $(SANITIZE) -DINFLUX_PORTABLE -Iinclude -Itest -c $< -o $@
+
+build/unit/influx_unit_portable: $(UNIT_PORTABLE_OBJS)
+	g++ $(SANITIZE) -pthread $^ -lgtest -lgtest_main -o $@
+
 .PHONY: unit
-unit: build/unit/influx_unit
+unit: build/unit/influx_unit build/unit/influx_unit_portable
 	build/unit/influx_unit $(UNIT_FLAGS)
+	build/unit/influx_unit_portable $(UNIT_FLAGS)
 
 # --- fuzzing --------------------------------------------------------------------------------------
 FUZZ_CXX ?= clang++-14
@@ -35,6 +50,18 @@ build/fuzz/%.o: %.cpp
 
 build/fuzz/fuzz_%: build/fuzz/test/fuzz/fuzz_%.o $(FUZZ_OBJS)
 	$(FUZZ_CXX) $(FUZZ_SANITIZE) -pthread $^ -o $@
+
+# The parser as it is where the instructions of the processor are not known.
+FUZZ_PORTABLE_OBJS := $(patsubst %.cpp,build/fuzz-portable/%.o,test/fuzz/fuzz_differential.cpp \
+  $(filter-out src/transport/%,$(FUZZ_COMMON)))
+FUZZ_NAMES += differential_portable
+
+build/fuzz-portable/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(FUZZ_CXX) $(TEST_CXXFLAGS) $(FUZZ_SANITIZE) -DINFLUX_PORTABLE -Iinclude -Itest -c $< -o $@
+
+build/fuzz/fuzz_differential_portable: $(FUZZ_PORTABLE_OBJS)
+	$(FUZZ_CXX) $(FUZZ_SANITIZE) $^ -o $@
 
 # New inputs go to build/corpus; the corpus in the tree is only read.
 .PHONY: fuzz fuzz-build
@@ -53,7 +80,26 @@ fuzz: fuzz-build
 # Keep the objects; make would take those of the fuzz targets for intermediate files.
 .SECONDARY:
 
--include $(UNIT_OBJS:.o=.d) $(FUZZ_OBJS:.o=.d)
+-include $(UNIT_OBJS:.o=.d) $(UNIT_PORTABLE_OBJS:.o=.d) $(FUZZ_OBJS:.o=.d) $(FUZZ_PORTABLE_OBJS:.o=.d)
+
+# --- benchmarks -----------------------------------------------------------------------------------
+# Floor 0 as the module is compiled, by the flags of PGXS. BENCH_FLAGS is for Google Benchmark, as
+# --benchmark_filter=warm.
+BENCH_SOURCES := $(sort $(wildcard test/bench/micro_*.cpp))
+BENCH_OBJS := $(FLOOR0:%.cpp=build/bench/%.o) $(BENCH_SOURCES:%.cpp=build/bench/%.o)
+
+build/bench/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS) $(CFLAGS_SL) -Iinclude -Itest -c $< -o $@
+
+build/bench/influx_micro: $(BENCH_OBJS)
+	$(CXX) -pthread $^ -lbenchmark -lbenchmark_main -o $@
+
+.PHONY: bench-micro
+bench-micro: build/bench/influx_micro
+	build/bench/influx_micro $(BENCH_FLAGS)
+
+-include $(BENCH_OBJS:.o=.d)
 
 # --- TAP ------------------------------------------------------------------------------------------
 .PHONY: tap

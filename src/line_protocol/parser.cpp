@@ -2,54 +2,21 @@
 
 #include <algorithm>
 #include <cstring>
-#include <type_traits>
+#include <limits>
 
 #include "influx/line_protocol/framing.h"
 #include "influx/line_protocol/number.h"
+#include "influx/line_protocol/short_number.h"
 #include "influx/line_protocol/utf8.h"
 
 namespace influx::line_protocol {
 
-static_assert(std::is_trivially_copyable_v<FieldValue>);
-
 namespace {
-
-std::string_view between(const char* start, const char* end) noexcept {
-  return {start, static_cast<std::size_t>(end - start)};
-}
 
 const char* find_line_feed(const char* at, const char* end) noexcept {
   if (at == end) return end;  // memchr takes no null pointer, and an empty input may be one
   const void* found = std::memchr(at, '\n', static_cast<std::size_t>(end - at));
   return found == nullptr ? end : static_cast<const char*>(found);
-}
-
-// The ten spellings of a boolean (protocol: values).
-bool is_true(std::string_view token) noexcept {
-  return token == "t" || token == "T" || token == "true" || token == "True" || token == "TRUE";
-}
-
-bool is_false(std::string_view token) noexcept {
-  return token == "f" || token == "F" || token == "false" || token == "False" || token == "FALSE";
-}
-
-ErrorCode read_boolean(std::string_view token, FieldValue& value) noexcept {
-  value.type = ValueType::kBoolean;
-  value.text = token;
-  value.as_boolean = is_true(token);
-  return value.as_boolean || is_false(token) ? ErrorCode::kNone : ErrorCode::kInvalidBoolean;
-}
-
-// Reads what its first byte says that it is, if anything. REQUIRES: a token of one byte or more.
-ErrorCode read_bare(std::string_view token, FieldValue& value) noexcept {
-  const char first = token[0];
-  if ((class_of(first) & kDigit) != 0 || first == '-' || first == '.' || first == '+') {
-    return read_number(token, value);
-  }
-  if (first == 't' || first == 'T' || first == 'f' || first == 'F') {
-    return read_boolean(token, value);
-  }
-  return ErrorCode::kInvalidFieldValue;
 }
 
 }  // namespace
@@ -88,12 +55,10 @@ Parser::Result Parser::next() {
 
 bool Parser::read_point() {
   line_feeds_ = 0;
-  tags_.clear();
-  fields_.clear();
+  field_count_ = 0;
   unescaped_.clear();
-  if (!read_measurement() || !read_tags() || !read_fields() || !read_timestamp()) return false;
-  point_.tags = tags_;
-  point_.fields = fields_;
+  if (!read_series() || !read_fields() || !read_timestamp()) return false;
+  point_.fields = fields();
   return true;
 }
 
@@ -114,6 +79,26 @@ void Parser::end_refused_line() noexcept {
       line_number_ + 1 + static_cast<std::size_t>(std::count(start, line_end, '\n'));
   if (line_end[-1] == '\r') --line_end;  // a refused line is not empty: something was wrong with it
   line_ = between(line_start_, line_end);
+}
+
+bool Parser::read_series() {
+  const char* const start = at_;
+  series_ = known_series_.find(start, end_);
+  if (series_ != nullptr) {
+    point_.measurement = series_->measurement();
+    point_.tags = series_->tags();
+    point_.series = series_->remembered();
+    at_ = start + series_->raw_size();
+    return true;
+  }
+  tags_.clear();
+  if (!read_measurement() || !read_tags()) return false;
+  point_.tags = tags_;
+  if (at_ != end_ && *at_ == ' ') {
+    series_ = known_series_.insert(between(start, at_), point_.measurement, tags_);
+  }
+  point_.series = series_ != nullptr ? series_->remembered() : Remembered{};
+  return true;
 }
 
 bool Parser::read_measurement() {
@@ -142,57 +127,31 @@ bool Parser::read_tag() {
   return true;
 }
 
-bool Parser::read_fields() {
-  at_ = skip_spaces(at_, end_);
-  if (at_line_end()) return fail_here(ErrorCode::kMissingFields);
-  if (!read_field()) return false;
-  while (at_ != end_ && *at_ == ',') {
-    ++at_;
-    if (!read_field()) return false;
-  }
-  if (keys_.has_duplicates<Field>(fields_)) drop_overwritten_fields();
-  return true;
-}
-
-bool Parser::read_field() {
-  Field& field = fields_.emplace_back();
-  if (!read_name<kKeyStops>(field.key)) return false;
-  if (field.key.empty()) return fail_here(ErrorCode::kMissingFieldKey);
-  if (at_ == end_ || *at_ != '=') return fail_behind_key(ErrorCode::kMissingFieldValue);
-  ++at_;
-  const bool is_string = at_ != end_ && *at_ == '"';
-  if (!(is_string ? read_string(field.value) : read_bare_value(field.value))) return false;
-  return true;
-}
-
-bool Parser::read_string(FieldValue& value) {
-  const char* const start = at_ + 1;
-  const StringToken found = scan_string(start, end_);
-  if (found.token.end == end_) return fail_here(ErrorCode::kUnterminatedString);
-  if (*found.token.end == '\0') return fail(ErrorCode::kNulInString, found.token.end);
-  value.type = ValueType::kString;
-  if (!take(start, found.token, kQuote | kBackslash, value.text)) return false;
-  line_feeds_ += found.line_feeds;
-  at_ = found.token.end + 1;
-  if (at_line_end() || *at_ == ',' || *at_ == ' ') return true;
-  return fail_behind_value();
-}
-
-bool Parser::read_bare_value(FieldValue& value) {
-  const char* const start = at_;
-  at_ = scan_bare_value(at_, end_);
-  if (!check_end_of_token()) return false;
-  if (at_ == start) return fail_here(ErrorCode::kMissingFieldValue);
-  const std::string_view token = between(start, at_);
-  const ErrorCode code = read_bare(token, value);
-  return code == ErrorCode::kNone || fail(code, start);
-}
-
 bool Parser::read_timestamp() {
   point_.timestamp.reset();
   at_ = skip_spaces(at_, end_);
   if (at_line_end()) return true;
 
+  const DigitRun digits = read_digits(at_, end_);
+  const std::ptrdiff_t size = digits.end - at_;
+  constexpr std::uint64_t kMax = std::numeric_limits<std::int64_t>::max();
+  if (size == 0 || size > DigitRun::kMostDigits || digits.value > kMax ||
+      !is_line_end(digits.end, end_)) {
+    return read_odd_timestamp();
+  }
+  const auto sent = static_cast<std::int64_t>(digits.value);
+  if (precision_ == Precision::kNanosecond) {
+    point_.timestamp = sent;
+  } else {
+    point_.timestamp = scale_to_nanoseconds(sent, precision_);
+    if (!point_.timestamp) return fail_here(ErrorCode::kTimestampOutOfRange);
+  }
+  at_ = digits.end;
+  return true;
+}
+
+// Any timestamp: a negative one, one with spaces behind it, and all that is wrong.
+bool Parser::read_odd_timestamp() {
   const char* const start = at_;
   while (at_ != end_ && (class_of(*at_) & (kSpace | kControl)) == 0)
     ++at_;
@@ -217,15 +176,16 @@ bool Parser::read_name(std::string_view& name) {
   at_ = token.end;
   return check_end_of_token() && take(start, token, Stops, name);
 }
+template bool Parser::read_name<kKeyStops>(std::string_view& name);
 
 // A control byte ends every token, but only as a part of a line end may it be there.
-inline bool Parser::check_end_of_token() noexcept {
+bool Parser::check_end_of_token() noexcept {
   if (at_ == end_ || (class_of(*at_) & kControl) == 0 || at_line_end()) return true;
   return fail_here(ErrorCode::kControlCharacter);
 }
 
-inline bool Parser::take(const char* start, const Token& token, unsigned escapable,
-                         std::string_view& text) {
+bool Parser::take(const char* start, const Token& token, unsigned escapable,
+                  std::string_view& text) {
   text = between(start, token.end);
   if (token.high) {
     const std::size_t valid = valid_utf8_prefix(text);
@@ -236,18 +196,6 @@ inline bool Parser::take(const char* start, const Token& token, unsigned escapab
     text = unescaped_.add(text, escapable);
   }
   return true;
-}
-
-// The last value counts (protocol: values); it takes the place of the first.
-void Parser::drop_overwritten_fields() {
-  const std::vector<std::size_t>& first = keys_.first_occurrences();
-  for (std::size_t i = 0; i < fields_.size(); ++i)
-    fields_[first[i]].value = fields_[i].value;
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < fields_.size(); ++i) {
-    if (first[i] == i) fields_[kept++] = fields_[i];
-  }
-  fields_.resize(kept);
 }
 
 bool Parser::fail(ErrorCode code, const char* at) noexcept {

@@ -1,5 +1,7 @@
 #include "influx/line_protocol/utf8.h"
 
+#include "influx/line_protocol/simd.h"
+
 namespace influx::line_protocol {
 namespace {
 
@@ -28,6 +30,16 @@ unsigned byte_at(std::string_view text, std::size_t index) noexcept {
   return static_cast<unsigned char>(text[index]);
 }
 
+// How many bytes of the beginning are ASCII, or fewer: the caller looks at single bytes itself.
+std::size_t ascii_prefix(std::string_view text) noexcept {
+  std::size_t i = 0;
+  for (; text.size() - i >= NativeBlock::kSize; i += NativeBlock::kSize) {
+    const auto high = NativeBlock(text.data() + i).high();
+    if (high != 0) return i + first_in<NativeBlock>(high);
+  }
+  return i;
+}
+
 }  // namespace
 
 std::size_t valid_utf8_prefix(std::string_view text) noexcept {
@@ -36,6 +48,7 @@ std::size_t valid_utf8_prefix(std::string_view text) noexcept {
     const unsigned lead = byte_at(text, i);
     if (lead < 0x80) {
       ++i;
+      i += ascii_prefix(text.substr(i));
       continue;
     }
     const Sequence sequence = sequence_of(lead);

@@ -5,11 +5,13 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "fuzz/check.h"
 #include "influx/line_protocol/number.h"
+#include "influx/line_protocol/short_number.h"
 
 namespace influx::fuzz {
 namespace {
@@ -103,6 +105,24 @@ void check_unsigned(const std::string& token, ErrorCode code, const FieldValue& 
   check(value.text == literal, "the literal of an unsigned integer");
 }
 
+// The quick way may leave a number to the other one, but must not see one where there is none, end
+// elsewhere or find another value.
+void check_short(const std::string& token, ErrorCode code, const FieldValue& value) {
+  for (const std::string behind : {"", ",", " ", "\n", ",x=12345678901234567890", " 12"}) {
+    const std::string text = token + behind;
+    const auto bytes = std::make_unique<char[]>(text.size());
+    text.copy(bytes.get(), text.size());
+    FieldValue quick;
+    const char* const end = read_short_number(bytes.get(), bytes.get() + text.size(), quick);
+    if (end == nullptr || token.find_first_of(", \n") != std::string::npos) continue;
+    check(code == ErrorCode::kNone, "a short number is a number");
+    check(end == bytes.get() + token.size(), "the end of a short number");
+    check(quick.type == value.type && quick.text == value.text &&
+              quick.as_unsigned == value.as_unsigned,
+          "the value of a short number");
+  }
+}
+
 }  // namespace
 }  // namespace influx::fuzz
 
@@ -114,6 +134,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
   FieldValue value;
   const ErrorCode code = read_number(token, value);
+  check_short(token, code, value);
   switch (kind) {
     case NumberKind::kNone:
       check(code == ErrorCode::kInvalidNumber, "no number");

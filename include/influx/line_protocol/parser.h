@@ -6,10 +6,12 @@
 #include <vector>
 
 #include "influx/line_protocol/error.h"
+#include "influx/line_protocol/field_keys.h"
 #include "influx/line_protocol/key_set.h"
 #include "influx/line_protocol/point.h"
 #include "influx/line_protocol/precision.h"
 #include "influx/line_protocol/scan.h"
+#include "influx/line_protocol/series_cache.h"
 #include "influx/line_protocol/unescape.h"
 
 namespace influx::line_protocol {
@@ -26,15 +28,23 @@ namespace influx::line_protocol {
 ///
 /// The input is never modified, never read past its end, and must outlive the use of the points.
 /// A refused line costs that line: the next call goes on behind it, where docs/protocol.md says
-/// that the line ends. The work is linear in the length of the input, whatever it holds. Memory is
-/// kept from input to input; a parser that has seen inputs of a size allocates nothing for the next
-/// one.
+/// that the line ends. The work is linear in the length of the input, whatever it holds.
+///
+/// Memory is kept from input to input, and so is what the parser has learned of the series and the
+/// field keys that come: lines of known ones are read much faster. Neither changes a result. What
+/// is learned is bounded, by 12 MB in all, and grows with what comes, so that a parser for one line
+/// is cheap. A parser allocates nothing for an input that is not larger than those before and has
+/// no series or keys that are new.
 ///
 /// A parser may be used by one thread at a time. reset() and next() may throw std::bad_alloc, and
 /// nothing else does.
 class Parser {
  public:
   enum class Result : std::uint8_t { kPoint, kError, kEnd };
+
+  /// The slots of Point::series and Point::field_keys are below these.
+  static constexpr std::uint32_t kSeriesSlots = SeriesCache::kSlots;
+  static constexpr std::uint32_t kFieldKeysSlots = FieldKeysCache::kSlots;
 
   explicit Parser(Precision precision) noexcept : precision_(precision) {}
   Parser(const Parser&) = delete;
@@ -63,20 +73,30 @@ class Parser {
   // The parts of a line, in the order in which they come. Each starts at at_ and leaves at_ behind
   // what it read; or it calls a fail function, all of which return false, and returns that.
   bool read_point();
+  bool read_series();
   bool read_measurement();
   bool read_tags();
   bool read_tag();
   bool read_fields();
+  bool read_expected_fields(const FieldKeys& expected);
   bool read_field();
+  bool read_value(FieldValue& value);
+  bool read_other_value(FieldValue& value);
   bool read_string(FieldValue& value);
-  bool read_bare_value(FieldValue& value);
+  bool read_bare(FieldValue& value);
   bool read_timestamp();
+  bool read_odd_timestamp();
   template <unsigned Stops>
   bool read_name(std::string_view& name);
 
   bool at_line_end() const noexcept { return is_line_end(at_, end_); }
   bool check_end_of_token() noexcept;
   bool take(const char* start, const Token& token, unsigned escapable, std::string_view& text);
+  const FieldKeys* expected_field_keys() const noexcept;
+  void learn_field_keys(const FieldKeys* expected);
+  void point_has(const FieldKeys& keys) noexcept;
+  void make_room_for_fields(std::size_t count);
+  std::span<Field> fields() noexcept { return {fields_.data(), field_count_}; }
   void drop_overwritten_fields();
   void end_point() noexcept;
   void end_refused_line() noexcept;
@@ -100,8 +120,15 @@ class Parser {
   const char* end_ = nullptr;   // of the input
   std::size_t line_feeds_ = 0;  // in the strings of the line so far
 
+  Series* series_ = nullptr;  // of the line, where it is known
+  SeriesCache known_series_;
+  FieldKeysCache known_field_keys_;
+
   std::vector<Tag> tags_;
-  std::vector<Field> fields_;
+  std::vector<Field> fields_;  // room for them; a line has those below field_count_
+  std::size_t field_count_ = 0;
+  bool more_fields_ = false;                // a comma was behind the last one
+  std::vector<std::string_view> raw_keys_;  // of the fields, as sent, while they are learned
   KeySet keys_;
   UnescapeBuffer unescaped_;
 };

@@ -37,16 +37,17 @@ struct Field {
   FieldValue value;
 };
 
-/// Names something that the parser has seen before, so that a user of points can keep what it made
-/// of it in a table of its own.
+/// Names something that the parser has seen before, so that the user of points can keep what it
+/// made of it: in a table beside the parser's, at `slot`, together with the id. Slots are given out
+/// from 0 on and again after what they held was forgotten, which is what the id tells.
 struct Remembered {
-  std::uint32_t slot = 0;  ///< an index for that table, below the number of slots of its kind
-  std::uint64_t id = 0;    ///< 0: not remembered. No parser gives an id to two different things.
+  std::uint32_t slot = 0;  ///< below Parser::kSeriesSlots or Parser::kFieldKeysSlots
+  std::uint64_t id = 0;    ///< 0: not remembered. One parser never gives it to anything else.
 };
 
-/// One parsed line. Its views point into the input or, where an escape had to be resolved, into
-/// memory of the parser; its spans point into memory of the parser. All of them stay valid until
-/// the parser reads the next line or is reset.
+/// One parsed line. Its views point into the input or into memory of the parser, where an escape
+/// had to be resolved or the parser has seen the same before; its spans point into memory of the
+/// parser. All of them stay valid until the parser reads the next line or is reset.
 ///
 /// Every text is valid UTF-8 without NUL. Tag keys are unique, field keys are unique; a tag and a
 /// field may share a key.
@@ -55,9 +56,13 @@ struct Point {
   std::span<const Tag> tags;
   std::span<const Field> fields;  ///< at least one
   std::optional<std::int64_t>
-      timestamp;          ///< nanoseconds since the epoch, nothing where none was sent
-  Remembered series;      ///< the measurement with the tags
-  Remembered field_keys;  ///< the keys of the fields, in their order
+      timestamp;  ///< nanoseconds since the epoch, nothing where none was sent
+
+  /// Of measurement and tags: points with the same id, not 0, have the same.
+  Remembered series;
+  /// Of the keys of the fields, whatever the series: points with the same id, not 0, have the same
+  /// keys in the same order. A line that named a field twice has none.
+  Remembered field_keys;
 };
 
 }  // namespace influx::line_protocol

@@ -3,6 +3,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
+
+#include "influx/line_protocol/simd.h"
 
 namespace influx::line_protocol {
 
@@ -50,6 +53,10 @@ constexpr unsigned class_of(char byte) noexcept {
   return kByteClasses[static_cast<unsigned char>(byte)];
 }
 
+constexpr std::string_view between(const char* start, const char* end) noexcept {
+  return {start, static_cast<std::size_t>(end - start)};
+}
+
 /// A token as found: where it ends and whether its contents need more work.
 struct Token {
   const char* end = nullptr;  ///< the byte that ends the token, or the end of the input
@@ -86,7 +93,81 @@ struct StringToken {
 };
 
 /// Scans the contents of a string, from behind its opening quote.
-StringToken scan_string(const char* at, const char* end) noexcept;
+template <class Block = NativeBlock>
+inline StringToken scan_string(const char* at, const char* end) noexcept {
+  StringToken found;
+  const auto is_escape = [end](const char* backslash) {
+    // The two escapes of strings; any other backslash is data (protocol: values).
+    return end - backslash > 1 && (class_of(backslash[1]) & (kQuote | kBackslash)) != 0;
+  };
+  while (end - at >= static_cast<std::ptrdiff_t>(Block::kSize)) {
+    const Block block(at);
+    const auto backslashes = block.equal('\\');
+    const auto line_feeds = block.equal('\n');
+    const auto stops = block.equal('"') | block.equal('\0') | backslashes;
+    const std::size_t size = stops == 0 ? Block::kSize : first_in<Block>(stops);
+    if (size == Block::kSize) {
+      found.line_feeds += static_cast<std::size_t>(std::popcount(line_feeds));
+      found.token.high |= block.high() != 0;
+    } else {
+      found.line_feeds += static_cast<std::size_t>(std::popcount(before<Block>(line_feeds, size)));
+      found.token.high |= before<Block>(block.high(), size) != 0;
+    }
+    at += size;
+    if (size == Block::kSize) continue;
+    if (*at != '\\') {
+      found.token.end = at;
+      return found;
+    }
+    if (is_escape(at)) {
+      found.token.escaped = true;
+      ++at;
+    }
+    ++at;
+  }
+  for (; at != end; ++at) {
+    const unsigned byte_class = class_of(*at);
+    if ((byte_class & (kQuote | kBackslash | kControl | kHigh)) == 0) continue;
+    if (byte_class == kQuote || *at == '\0') break;
+    if (byte_class == kHigh) {
+      found.token.high = true;
+    } else if (*at == '\n') {
+      ++found.line_feeds;
+    } else if (byte_class == kBackslash && is_escape(at)) {
+      found.token.escaped = true;
+      ++at;
+    }
+  }
+  found.token.end = at;
+  return found;
+}
+
+/// The first space that no backslash is directly before, where measurement and tags end, or null:
+/// a control byte or the end came first.
+template <class Block = NativeBlock>
+inline const char* find_series_end(const char* const start, const char* end) noexcept {
+  const auto is_escaped = [start](const char* space) {
+    return space != start && space[-1] == '\\';
+  };
+  const char* at = start;
+  while (end - at >= static_cast<std::ptrdiff_t>(Block::kSize)) {
+    const auto stops = Block(at).at_most(' ');
+    if (stops == 0) {
+      at += Block::kSize;
+      continue;
+    }
+    at += first_in<Block>(stops);
+    if (*at != ' ') return nullptr;
+    if (!is_escaped(at)) return at;
+    ++at;
+  }
+  for (; at != end; ++at) {
+    if (static_cast<unsigned char>(*at) > ' ') continue;
+    if (*at != ' ') return nullptr;
+    if (!is_escaped(at)) return at;
+  }
+  return nullptr;
+}
 
 /// Scans up to the first comma, space or control byte: a value that is no string.
 inline const char* scan_bare_value(const char* at, const char* end) noexcept {
