@@ -150,13 +150,13 @@ void Ingestor::map_point(const Line& line) {
 /// Makes the row of a point of a series that is known already. False where that is for the mapper
 /// to do.
 bool Ingestor::append_by_template(const line_protocol::Point& point, const Line& line) {
-  const RowTemplates::Template* known = templates_.find(point);
-  if (known == nullptr || !extensions_.empty()) return false;
-  RowShape& shape = *known->shape;
+  const RowTemplates::Template known = templates_.find(point);
+  if (known.shape == nullptr || !extensions_.empty()) return false;
+  RowShape& shape = *known.shape;
   if (!shape.table()->current || shape.plans_made != plans_.made()) return false;
 
   const std::int64_t received_ns = origins_[line.origin].received_ns;
-  MinimalTuple row = shape.fill(point, known->constants, received_ns, row_buffer_);
+  MinimalTuple row = shape.fill(point, known.constants, received_ns, row_buffer_);
   if (row == nullptr) return false;
   if (shape.batch != batch_ || shape.group->state != RowGroup::State::kMapped) {
     shape.group = &group_for(shape.table(), shape.plan());

@@ -265,13 +265,22 @@ void RowTemplates::learn(const Point& point, const RowMapper& mapper, const RowV
   std::string constants = learnt->constants(row);
 
   if (bytes_ + constants.size() > kMostBytes || shapes_.size() >= kMostShapes) clear();
-  if (point.series.slot >= templates_.size()) templates_.resize(point.series.slot + 1);
+  if (point.series.slot >= series_.size()) series_.resize(point.series.slot + 1);
   RowShape* shape = shared(std::move(learnt), point.field_keys.id);
   shape->plans_made = plans_made;
-  Template& place = templates_[point.series.slot];
-  bytes_ += constants.size();
-  bytes_ -= place.constants.size();
-  place = {point.series.id, point.field_keys.id, shape, std::move(constants)};
+
+  Series& series = series_[point.series.slot];
+  if (series.id != point.series.id || series.plan != plan.get()) {
+    bytes_ += constants.size();
+    bytes_ -= series.constants.size();
+    series = {point.series.id, plan.get(), {}, std::move(constants)};
+  }
+  // In the place of what was known of these fields, or else of what was learnt first.
+  auto place = std::find_if(series.shapes.begin(), series.shapes.end() - 1, [&](const auto& form) {
+    return form.field_keys == point.field_keys.id;
+  });
+  std::move_backward(series.shapes.begin(), place, place + 1);
+  series.shapes.front() = {point.field_keys.id, shape};
 }
 
 /// The shape that was learnt before, or else this one.
@@ -286,7 +295,7 @@ RowShape* RowTemplates::shared(std::unique_ptr<RowShape> learnt, std::uint64_t f
 }
 
 void RowTemplates::clear() noexcept {
-  templates_.clear();
+  series_.clear();
   shapes_.clear();
   bytes_ = 0;
 }

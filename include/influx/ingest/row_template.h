@@ -87,20 +87,22 @@ class RowShape {
 /// anew.
 class RowTemplates {
  public:
+  /// How to make the row of a point: `shape->fill(point, constants, ...)`. Plain data.
   struct Template {
-    std::uint64_t series = 0;
-    std::uint64_t field_keys = 0;
     RowShape* shape = nullptr;
-    std::string constants;
+    std::string_view constants;
   };
 
-  /// What is known of the rows of points like `point`, or null. Valid until the next learn() or
-  /// clear().
-  const Template* find(const line_protocol::Point& point) const noexcept {
-    if (point.series.id == 0 || point.series.slot >= templates_.size()) return nullptr;
-    const Template& known = templates_[point.series.slot];
-    const bool same = known.series == point.series.id && known.field_keys == point.field_keys.id;
-    return same ? &known : nullptr;
+  /// What is known of the rows of points like `point`; without a shape where that is nothing. Valid
+  /// until the next learn() or clear().
+  Template find(const line_protocol::Point& point) const noexcept {
+    if (point.series.id == 0 || point.series.slot >= series_.size()) return {};
+    const Series& known = series_[point.series.slot];
+    if (known.id != point.series.id) return {};
+    for (const KnownShape& form : known.shapes) {
+      if (form.field_keys == point.field_keys.id) return {form.shape, known.constants};
+    }
+    return {};
   }
 
   /// Learns from `row`, made of `point`, as RowShape::learn() does, if the parser remembers the
@@ -111,10 +113,24 @@ class RowTemplates {
   void clear() noexcept;
 
  private:
+  /// Some senders divide the fields of a series between lines.
+  static constexpr std::size_t kShapes = 4;
+
+  struct KnownShape {
+    std::uint64_t field_keys = 0;
+    RowShape* shape = nullptr;
+  };
+  struct Series {
+    std::uint64_t id = 0;
+    const InsertPlan* plan = nullptr;
+    std::array<KnownShape, kShapes> shapes;  ///< the last one learnt first
+    std::string constants;
+  };
+
   RowShape* shared(std::unique_ptr<RowShape> learnt, std::uint64_t field_keys);
 
-  std::vector<Template> templates_;  ///< by slot of the series
-  std::size_t bytes_ = 0;            ///< of all constants
+  std::vector<Series> series_;  ///< by slot
+  std::size_t bytes_ = 0;       ///< of all constants
   /// By plan and field keys, mixed. Where the tags differ, there are several.
   std::unordered_multimap<std::uint64_t, std::unique_ptr<RowShape>> shapes_;
 };

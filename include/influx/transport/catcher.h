@@ -59,7 +59,8 @@ class Catcher {
   static void* run(void* catcher) noexcept;
   /// Receives for as long as the order is to receive.
   void receive_while_told() noexcept;
-  /// Sleeps until the owner gives an order, or for so long, which is less than a second or kForEver.
+  /// Sleeps until the owner gives an order, or for so long, which is less than a second or
+  /// kForEver.
   void rest(std::int64_t nanoseconds) const noexcept;
   /// Takes note of having been woken up.
   void clear_wake() const noexcept;
