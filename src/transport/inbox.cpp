@@ -38,6 +38,19 @@ std::optional<std::uint32_t> reported_drops(msghdr& message) noexcept {
   return std::nullopt;
 }
 
+/// The lines of a text, the last of which need not have an end.
+std::uint32_t count_lines(const std::byte* text, std::size_t size) noexcept {
+  std::uint32_t lines = 0;
+  const std::byte* const end = text + size;
+  while (text != end) {
+    ++lines;
+    const void* feed = std::memchr(text, '\n', static_cast<std::size_t>(end - text));
+    if (feed == nullptr) break;
+    text = static_cast<const std::byte*>(feed) + 1;
+  }
+  return lines;
+}
+
 std::int64_t now_ns() noexcept {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
@@ -53,6 +66,7 @@ struct Inbox::Header {
   std::uint16_t sender_length;
   std::int64_t received_ns;
   sockaddr_in6 sender;  ///< the larger one of the two kinds
+  std::uint32_t lines;  ///< of text in the payload
 };
 
 namespace {
@@ -161,6 +175,8 @@ std::size_t Inbox::receive_once(const UdpSocket& socket, std::size_t index, std:
     header.sender = scratch_->senders[i];
     header.sender_length = static_cast<std::uint16_t>(
         std::min<std::size_t>(message.msg_namelen, sizeof(sockaddr_in6)));
+    // Here, where the bytes are at hand, and not where they would have to be fetched for it.
+    header.lines = count_lines(scratch_->buffers[i], header.size);
     store(end, header, scratch_->buffers[i]);
   }
 
@@ -185,6 +201,7 @@ void Inbox::store(Mark& mark, const Header& header, const std::byte* payload) no
   mark.position += size;
   mark.datagrams += 1;
   mark.bytes += header.size;
+  mark.lines += header.lines;
 }
 
 std::size_t Inbox::certain_room() const noexcept {
@@ -235,6 +252,7 @@ bool Inbox::next(Datagram& datagram) noexcept {
   read_.position = position + aligned(kHeaderSize + header.size);
   read_.datagrams += 1;
   read_.bytes += header.size;
+  read_.lines += header.lines;
   return true;
 }
 
@@ -251,6 +269,11 @@ void Inbox::release() noexcept {
 std::size_t Inbox::unread_bytes() const noexcept {
   const std::lock_guard index_lock(index_mutex_);
   return write_.bytes - read_.bytes;
+}
+
+std::size_t Inbox::unread_lines() const noexcept {
+  const std::lock_guard index_lock(index_mutex_);
+  return write_.lines - read_.lines;
 }
 
 std::size_t Inbox::unread_datagrams() const noexcept {

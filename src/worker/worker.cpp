@@ -123,7 +123,7 @@ void Worker::run() {
 /// The one place where the process waits while it is free.
 void Worker::wait() {
   long timeout = wait_time();
-  const bool gathering = busy_ && pending_.datagrams > 0;
+  const bool gathering = busy_ && waits_since_ns_.has_value();
   if (gathering) timeout = std::min(timeout, kNapMs);
   if (timeout < 0 && std::exchange(statistics_pending_, false)) postgres::report_statistics(true);
   WaitEvent event;
@@ -134,9 +134,9 @@ void Worker::wait() {
 
 /// Milliseconds until something has to be done without being woken up, or -1.
 long Worker::wait_time() const {
-  if (pending_.datagrams == 0) return refusals_.has_more() ? RefusalLog::kIntervalMs : -1;
+  if (!waits_since_ns_) return refusals_.has_more() ? RefusalLog::kIntervalMs : -1;
   if (batch_is_due()) return 0;
-  const std::int64_t left = pending_.since_ns + batch_timeout_ns() - monotonic_ns();
+  const std::int64_t left = *waits_since_ns_ + batch_timeout_ns() - monotonic_ns();
   return static_cast<long>(std::max<std::int64_t>(0, (left + kNsPerMs - 1) / kNsPerMs));
 }
 
@@ -181,38 +181,31 @@ void Worker::report_losses() {
   }
 }
 
-/// Looks at what came in since the last look, until there is a whole batch: what is behind it is
-/// looked at when that has been written.
+/// Notes since when something waits.
 void Worker::survey() {
-  transport::Datagram datagram;
-  while (!batch_is_full() && inbox_.next(datagram)) {
-    if (pending_.datagrams == 0) {
-      // It may have waited behind the last batch. The clocks differ, so its age is bounded.
-      const std::int64_t age = clock_ns(CLOCK_REALTIME) - datagram.received_ns;
-      pending_.since_ns = monotonic_ns() - std::clamp<std::int64_t>(age, 0, batch_timeout_ns());
-    }
-    const std::string_view payload = datagram.payload;
-    pending_.lines += static_cast<std::size_t>(std::count(payload.begin(), payload.end(), '\n'));
-    if (!payload.empty() && payload.back() != '\n') ++pending_.lines;
-    pending_.bytes += payload.size();
-    ++pending_.datagrams;
+  if (inbox_.unread_datagrams() == 0) {
+    waits_since_ns_.reset();
+  } else if (!waits_since_ns_) {
+    // It may have waited behind the last batch. The clocks differ, so its age is bounded.
+    const std::int64_t age = clock_ns(CLOCK_REALTIME) - inbox_.oldest_unread_ns();
+    waits_since_ns_ = monotonic_ns() - std::clamp<std::int64_t>(age, 0, batch_timeout_ns());
   }
 }
 
 bool Worker::batch_is_full() const {
-  return pending_.lines >= static_cast<std::size_t>(settings.batch_size) ||
-         pending_.bytes >= static_cast<std::size_t>(settings.batch_bytes) * 1024;
+  return inbox_.unread_lines() >= static_cast<std::size_t>(settings.batch_size) ||
+         inbox_.unread_bytes() >= static_cast<std::size_t>(settings.batch_bytes) * 1024;
 }
 
 bool Worker::batch_is_due() const {
-  if (pending_.datagrams == 0) return false;
+  if (!waits_since_ns_) return false;
   return batch_is_full() || inbox_.full() ||
-         monotonic_ns() - pending_.since_ns >= batch_timeout_ns();
+         monotonic_ns() - *waits_since_ns_ >= batch_timeout_ns();
 }
 
 /// Writes one batch, of what was received first. Whatever happens, its datagrams are done with.
 void Worker::write_batch() {
-  if (pending_.datagrams >= kLoadDatagrams || pending_.bytes >= kLoadBytes) {
+  if (inbox_.unread_datagrams() >= kLoadDatagrams || inbox_.unread_bytes() >= kLoadBytes) {
     catcher_.resume(listener_.sockets());
   }
   pgstat_report_activity(STATE_RUNNING, "writing a batch");
@@ -246,7 +239,7 @@ void Worker::write_batch() {
   catcher_.pause();
   ingestor_.clear();
   inbox_.release();
-  pending_ = {};
+  waits_since_ns_.reset();
   postgres::report_statistics(false);
   statistics_pending_ = true;
   pgstat_report_activity(STATE_IDLE, "listening");
@@ -281,7 +274,7 @@ void Worker::finish() {
   const std::int64_t deadline = monotonic_ns() + kFinishNs;
   receive(kMostAtEnd);
   survey();
-  while (pending_.datagrams > 0 && monotonic_ns() < deadline) {
+  while (waits_since_ns_.has_value() && monotonic_ns() < deadline) {
     write_batch();
     MemoryContextReset(memory_);
   }

@@ -99,6 +99,30 @@ TEST(TransportInbox, ImpossibleSizeIsOutOfMemory) {
   EXPECT_THROW(Inbox inbox(kNoLimit), std::bad_alloc);
 }
 
+TEST(TransportInbox, LinesAreCountedAsTextIsReceivedAndRead) {
+  Inbox inbox(0);
+  const auto sockets = bound_sockets(1);
+  const Sender sender(sockets[0]);
+  const std::vector<std::pair<std::string_view, std::size_t>> texts = {
+      {"a v=1", 1}, {"a v=1\n", 1}, {"a v=1\na v=2", 2}, {"a v=1\n\n", 2}, {"\n", 1}, {"", 0}};
+  std::size_t all = 0;
+  for (const auto& [text, lines] : texts) {
+    sender.send(std::string(text));
+    all += lines;
+  }
+  ASSERT_TRUE(receive_up_to(inbox, sockets, texts.size()));
+  EXPECT_EQ(all, inbox.unread_lines());
+  Datagram datagram;
+  for (const auto& [text, lines] : texts) {
+    ASSERT_TRUE(inbox.next(datagram));
+    EXPECT_EQ(text, datagram.payload);
+    all -= lines;
+    EXPECT_EQ(all, inbox.unread_lines());
+  }
+  inbox.rewind();
+  EXPECT_EQ(7U, inbox.unread_lines());
+}
+
 TEST(TransportInbox, OneDatagramWithAllThatIsKnownOfIt) {
   Inbox inbox(0);
   const auto sockets = bound_sockets(3);

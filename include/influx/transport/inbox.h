@@ -70,8 +70,9 @@ class Inbox {
   /// Frees the memory of all datagrams read so far.
   void release() noexcept;
 
-  /// Bytes (payload) and datagrams that were received and not read yet.
+  /// Bytes (payload), lines of text and datagrams that were received and not read yet.
   std::size_t unread_bytes() const noexcept;
+  std::size_t unread_lines() const noexcept;
   std::size_t unread_datagrams() const noexcept;
   /// When the oldest datagram that was not read yet was received; 0 where there is none.
   std::int64_t oldest_unread_ns() const noexcept;
@@ -86,6 +87,7 @@ class Inbox {
     std::uint64_t position = 0;
     std::uint64_t datagrams = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t lines = 0;
   };
   /// What precedes each payload in the ring.
   struct Header;

@@ -56,14 +56,9 @@ class Worker {
   WaitEventSet* all_events_ = nullptr;    ///< latch, postmaster, sockets
   WaitEventSet* quiet_events_ = nullptr;  ///< latch and postmaster only
 
-  /// What the inbox holds beyond the last batch, as far as survey() has looked.
-  struct Pending {
-    std::size_t lines = 0;
-    std::size_t bytes = 0;
-    std::size_t datagrams = 0;
-    std::int64_t since_ns = 0;  ///< on the monotonic clock
-  };
-  Pending pending_;
+  /// Since when the oldest datagram of the inbox waits, on the monotonic clock; nothing where none
+  /// does.
+  std::optional<std::int64_t> waits_since_ns_;
   bool busy_ = false;  ///< the last receive() brought many datagrams
   bool statistics_pending_ = false;
 
