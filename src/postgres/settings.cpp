@@ -66,11 +66,11 @@ void define_settings() {
                           &settings.max_pending, 64 * 1024, 1024, 1024 * 1024, PGC_SIGHUP,
                           GUC_UNIT_KB, nullptr, nullptr, nullptr);
   DefineCustomIntVariable("influx.batch_size", "Lines after which a listener writes its batch.",
-                          nullptr, &settings.batch_size, 50000, 1, 1000000, PGC_SIGHUP, 0, nullptr,
+                          nullptr, &settings.batch_size, 30000, 1, 1000000, PGC_SIGHUP, 0, nullptr,
                           nullptr, nullptr);
   DefineCustomIntVariable("influx.batch_bytes",
                           "Bytes received after which a listener writes its batch.", nullptr,
-                          &settings.batch_bytes, 24 * 1024, 64, 256 * 1024, PGC_SIGHUP, GUC_UNIT_KB,
+                          &settings.batch_bytes, 16 * 1024, 64, 256 * 1024, PGC_SIGHUP, GUC_UNIT_KB,
                           nullptr, nullptr, nullptr);
   DefineCustomIntVariable("influx.batch_timeout",
                           "Longest time that a received line waits before it is written.", nullptr,
