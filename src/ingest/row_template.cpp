@@ -6,7 +6,6 @@
 
 namespace influx::ingest {
 
-using line_protocol::Field;
 using line_protocol::Point;
 using line_protocol::ValueType;
 using schema::Column;
@@ -61,7 +60,7 @@ class TupleWriter {
   void align(std::uintptr_t alignment) noexcept {
     // What is skipped is zero, so that equal rows have equal bytes. kSlack leaves room.
     std::memset(at_, 0, sizeof(std::uint64_t));
-    at_ = reinterpret_cast<char*>(TYPEALIGN(alignment, at_));
+    at_ += -reinterpret_cast<std::uintptr_t>(at_) & (alignment - 1);
   }
   void copy(const char* bytes, std::size_t size) noexcept {
     std::memcpy(at_, bytes, size);
