@@ -27,14 +27,14 @@ void check_schema(const LaunchArguments& arguments) {
   influx::postgres::commit_transaction();
 }
 
-/// A batch takes again what the one before has given back. Left to itself the C library returns
-/// such amounts to the system, and each batch pays for fresh pages.
+/// A batch takes again what the one before has given back. Left to itself the C library returns such
+/// amounts to the system, and each batch pays for fresh pages. There is no other thread yet.
 void keep_freed_memory() noexcept {
 #ifdef __GLIBC__
   constexpr int kLargestBlock = 32 * 1024 * 1024;  // the most that it may be told
   constexpr int kMostKept = 2 * kLargestBlock;
-  mallopt(M_MMAP_THRESHOLD, kLargestBlock);
-  mallopt(M_TRIM_THRESHOLD, kMostKept);
+  mallopt(M_MMAP_THRESHOLD, kLargestBlock);  // NOLINT(concurrency-mt-unsafe)
+  mallopt(M_TRIM_THRESHOLD, kMostKept);      // NOLINT(concurrency-mt-unsafe)
 #endif
 }
 

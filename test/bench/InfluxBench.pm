@@ -16,7 +16,7 @@ use PostgreSQL::Test::Utils;
 our @EXPORT = qw(
   progress new_bench_node node new_session look
   start_listener stop_listener truncate_tables tables rows_of
-  measure per_million start_send finish_send
+  measure per_million start_send finish_send slow_sync
   cpu_of cpu_since memory_of wal_position wal_since
   median
 );
@@ -58,10 +58,14 @@ sub progress
 # --- server ---------------------------------------------------------------------------------------
 
 my ($node, $session);
+my $slow_sync_marker = PostgreSQL::Test::Utils::tempdir_short() . '/slow_sync';
 
 sub new_bench_node
 {
 	progress('starting a server');
+	# For slow_sync().
+	local $ENV{LD_PRELOAD} = "$FindBin::RealBin/../../build/bench/slow_sync.so";
+	local $ENV{INFLUX_BENCH_SLOW_SYNC} = $slow_sync_marker;
 	$node = new_node('bench', $settings);
 	$session = new_session();
 	look(<<'END');
@@ -82,6 +86,13 @@ END
 }
 
 sub node { return $node; }
+
+# Lets the next fdatasync() of the server take a second more; see slow_sync.cpp.
+sub slow_sync
+{
+	PostgreSQL::Test::Utils::append_to_file($slow_sync_marker, '');
+	return;
+}
 
 # A session whose errors are those of its queries, not its end.
 sub new_session

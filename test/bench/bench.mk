@@ -23,7 +23,11 @@ build/bench/send: $(BENCH_OBJS)
 .PHONY: bench bench-build bench-micro bench-end-to-end bench-document
 bench: bench-micro bench-end-to-end
 
-bench-build: build/bench/send
+build/bench/slow_sync.so: test/bench/slow_sync.cpp
+	@mkdir -p $(@D)
+	g++ -std=c++20 -O2 -g -Wall -Wextra -Wshadow -Werror -fPIC -shared $< -o $@ -ldl
+
+bench-build: build/bench/send build/bench/slow_sync.so
 
 bench-end-to-end:
 	test/bench/run --parts='$(PARTS)' --workloads='$(WORKLOADS)' --repeat=$(REPEAT) --seconds=$(SECONDS) \
