@@ -27,8 +27,8 @@ void check_schema(const LaunchArguments& arguments) {
   influx::postgres::commit_transaction();
 }
 
-/// A batch takes again what the one before has given back. Left to itself the C library returns such
-/// amounts to the system, and each batch pays for fresh pages. There is no other thread yet.
+/// A batch takes again what the one before has given back. Left to itself the C library returns
+/// such amounts to the system, and each batch pays for fresh pages. There is no other thread yet.
 void keep_freed_memory() noexcept {
 #ifdef __GLIBC__
   constexpr int kLargestBlock = 32 * 1024 * 1024;  // the most that it may be told

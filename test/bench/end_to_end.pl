@@ -36,6 +36,7 @@ my %parts = (
 	batch => \&batch,
 	latency => \&latency,
 	trickle => \&trickle,
+	building => \&building,
 	held => \&held,
 	cardinality => \&cardinality,
 	growth => \&growth,
@@ -271,8 +272,40 @@ END
 	return { %$run, latency => \%latency };
 }
 
-# A write that has to wait for a second while lines come in. Rows of workload narrow have one size, so that
-# their order in the table is that in which they were inserted.
+# What comes before a row is inserted: lines are parsed and rows are built of them, for tables whose rule lets
+# nothing be inserted.
+sub building
+{
+	my $lines = 100_000;
+	return by_workload(sub {
+		my ($workload) = @_;
+		my $file = PostgreSQL::Test::Utils::tempdir('lines') . '/lines';
+		system("build/bench/send --print --lines $lines --workload $workload >'$file'") == 0
+		  or die "no lines of workload $workload\n";
+		look('SET client_min_messages = warning; DROP SCHEMA IF EXISTS lines CASCADE');
+		look('CREATE SCHEMA lines');
+		my $store = "SELECT insert_lines('lines', pg_read_file('$file'))";
+		look($store);
+		look(join ';', map { "CREATE RULE nothing AS ON INSERT TO lines.$_ DO INSTEAD NOTHING" } tables('lines'));
+
+		my $session = new_session();
+		my $pid = $session->query_safe('SELECT pg_backend_pid()');
+		$session->query_safe($store);
+		my @cpu;
+		foreach (1 .. $option{repeat})
+		{
+			my $before = cpu_of($pid);
+			$session->query_safe($store);
+			push @cpu, per_million(cpu_since($pid, $before), $lines)->{seconds};
+		}
+		$session->quit;
+		my $built = { lines => $lines, bytes => -s $file, cpu => median(@cpu) };
+		progress('    %d lines of %d bytes, CPU %.2f s/million', $lines, $built->{bytes} / $lines, $built->{cpu});
+		return $built;
+	});
+}
+
+# A write that has to wait for a second while lines come in.
 sub held
 {
 	my $lock = new_session();
@@ -417,7 +450,7 @@ sub main
 	  or die "unknown option\n";
 	my @chosen = split /[ ,]+/, $option{parts};
 	@workloads = split /[ ,]+/, $option{workloads};
-	@chosen = map { $_ eq 'all' ? qw(throughput rates steady batch latency trickle held cardinality growth) : $_ } @chosen;
+	@chosen = map { $_ eq 'all' ? qw(throughput rates steady batch latency trickle building held cardinality growth) : $_ } @chosen;
 	exists $parts{$_} or die "there is no part \"$_\"\n" foreach @chosen;
 
 	if (defined $option{steps})
