@@ -82,25 +82,6 @@ fuzz: fuzz-build
 
 -include $(UNIT_OBJS:.o=.d) $(UNIT_PORTABLE_OBJS:.o=.d) $(FUZZ_OBJS:.o=.d) $(FUZZ_PORTABLE_OBJS:.o=.d)
 
-# --- benchmarks -----------------------------------------------------------------------------------
-# Floor 0 as the module is compiled, by the flags of PGXS. BENCH_FLAGS is for Google Benchmark, as
-# --benchmark_filter=warm.
-BENCH_SOURCES := $(sort $(wildcard test/bench/micro_*.cpp))
-BENCH_OBJS := $(FLOOR0:%.cpp=build/bench/%.o) $(BENCH_SOURCES:%.cpp=build/bench/%.o)
-
-build/bench/%.o: %.cpp
-	@mkdir -p $(@D)
-	$(CXX) $(CXXFLAGS) $(CFLAGS_SL) -Iinclude -Itest -c $< -o $@
-
-build/bench/influx_micro: $(BENCH_OBJS)
-	$(CXX) -pthread $^ -lbenchmark -lbenchmark_main -o $@
-
-.PHONY: bench-micro
-bench-micro: build/bench/influx_micro
-	build/bench/influx_micro $(BENCH_FLAGS)
-
--include $(BENCH_OBJS:.o=.d)
-
 # --- TAP ------------------------------------------------------------------------------------------
 .PHONY: tap
 tap:

@@ -1,11 +1,11 @@
-// The parser on its own, on one core. Each iteration reads the whole workload with one parser that
-// has read it before, except for the cold ones, where no series ever comes twice.
+// The parser on its own, on one core. Each iteration reads the whole workload, by a parser that has
+// read it before, or by one that is new.
 
 #include <benchmark/benchmark.h>
 
 #include <cstdlib>
 
-#include "bench/micro_workload.h"
+#include "bench/workload.h"
 #include "influx/line_protocol/parser.h"
 
 namespace influx::bench {
@@ -14,10 +14,11 @@ namespace {
 using line_protocol::Parser;
 using line_protocol::Precision;
 
-std::size_t read_all(Parser& parser, const Workload& workload) {
+/// Reads all datagrams. Returns the number of points.
+std::size_t read_all(Parser& parser, const Pool& pool) {
   std::size_t points = 0;
-  for (const std::string& datagram : workload.datagrams) {
-    parser.reset(datagram);
+  for (const Datagram& datagram : pool.datagrams()) {
+    parser.reset(pool.text(datagram));
     Parser::Result result = parser.next();
     for (; result == Parser::Result::kPoint; result = parser.next()) {
       benchmark::DoNotOptimize(parser.point().fields.data());
@@ -28,47 +29,67 @@ std::size_t read_all(Parser& parser, const Workload& workload) {
   return points;
 }
 
-void report(benchmark::State& state, const Workload& workload) {
+void report(benchmark::State& state, const Pool& pool) {
+  std::size_t bytes = 0;
+  std::size_t lines = 0;
+  for (const Datagram& datagram : pool.datagrams()) {
+    bytes += datagram.size;
+    lines += datagram.lines;
+  }
   const auto iterations = static_cast<std::size_t>(state.iterations());
-  state.SetBytesProcessed(static_cast<std::int64_t>(iterations * workload.bytes));
-  state.SetItemsProcessed(static_cast<std::int64_t>(iterations * workload.lines));
+  state.SetBytesProcessed(static_cast<std::int64_t>(iterations * bytes));
+  state.SetItemsProcessed(static_cast<std::int64_t>(iterations * lines));
 }
 
-void warm(benchmark::State& state, const Workload& workload) {
+void known_series(benchmark::State& state, const WorkloadOptions& options) {
+  const Pool pool(options, 40'000);
   Parser parser(Precision::kNanosecond);
-  if (read_all(parser, workload) != workload.lines) std::abort();
+  if (read_all(parser, pool) != 40'000) std::abort();
   for (auto _ : state)
-    benchmark::DoNotOptimize(read_all(parser, workload));
-  report(state, workload);
+    benchmark::DoNotOptimize(read_all(parser, pool));
+  report(state, pool);
 }
 
-// More series than the parser keeps, so that none is known when it comes again.
-void cold(benchmark::State& state, const Workload& workload) {
-  warm(state, workload);
+/// More series than the parser keeps, so that none is known when it comes again.
+void unknown_series(benchmark::State& state, const WorkloadOptions& options) {
+  WorkloadOptions many_hosts = options;
+  many_hosts.hosts = 200'000;
+  const Pool pool(many_hosts, 200'000);
+  Parser parser(Precision::kNanosecond);
+  read_all(parser, pool);
+  for (auto _ : state)
+    benchmark::DoNotOptimize(read_all(parser, pool));
+  report(state, pool);
 }
 
-// A parser for each datagram, as for each call of an SQL function.
-void single_use(benchmark::State& state, const Workload& workload) {
+/// A parser for each datagram, as for each call of an SQL function.
+void single_use(benchmark::State& state, const WorkloadOptions& options) {
+  const Pool pool(options, 10'000);
   for (auto _ : state) {
-    for (const std::string& datagram : workload.datagrams) {
+    for (const Datagram& datagram : pool.datagrams()) {
       Parser parser(Precision::kNanosecond);
-      parser.reset(datagram);
+      parser.reset(pool.text(datagram));
       while (parser.next() == Parser::Result::kPoint)
         benchmark::DoNotOptimize(parser.point().fields.data());
     }
   }
-  report(state, workload);
+  report(state, pool);
 }
 
-BENCHMARK_CAPTURE(warm, tsbs, tsbs(40'000));
-BENCHMARK_CAPTURE(warm, agent, agent(15 * 50 * 20));
-BENCHMARK_CAPTURE(warm, narrow, narrow(100'000));
-BENCHMARK_CAPTURE(warm, many, many_measurements(50'000));
-BENCHMARK_CAPTURE(cold, tsbs, tsbs(200'000, 200'000));
-BENCHMARK_CAPTURE(cold, agent, agent(15 * 15'000, 15'000));
-BENCHMARK_CAPTURE(cold, narrow, narrow(200'000, 200'000));
-BENCHMARK_CAPTURE(single_use, tsbs, tsbs(10'000));
-BENCHMARK_CAPTURE(single_use, agent, agent(15 * 50));
+WorkloadOptions workload(const char* name) {
+  WorkloadOptions options;
+  options.name = name;
+  return options;
+}
+
+BENCHMARK_CAPTURE(known_series, tsbs, workload("tsbs"));
+BENCHMARK_CAPTURE(known_series, agent, workload("agent"));
+BENCHMARK_CAPTURE(known_series, narrow, workload("narrow"));
+BENCHMARK_CAPTURE(known_series, many, workload("many"));
+BENCHMARK_CAPTURE(unknown_series, tsbs, workload("tsbs"));
+BENCHMARK_CAPTURE(unknown_series, narrow, workload("narrow"));
+BENCHMARK_CAPTURE(single_use, tsbs, workload("tsbs"));
+BENCHMARK_CAPTURE(single_use, agent, workload("agent"));
 
 }  // namespace
 }  // namespace influx::bench
