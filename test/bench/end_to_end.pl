@@ -380,7 +380,7 @@ sub memory
 {
 	return by_workload(sub {
 		my ($workload) = @_;
-		my $rate = min(50_000, POSIX::ceil(0.6 * saturation($workload)));
+		my $rate = $option{rate} // min(50_000, POSIX::ceil(0.6 * saturation($workload)));
 		my $seconds = $option{'memory-seconds'};
 		my $listener = start_listener(workload => $workload);
 		my @samples;
