@@ -1,6 +1,7 @@
 #include "influx/ingest/row_template.h"
 
 #include "influx/ingest/convert.h"
+#include "influx/postgres/compat.h"
 #include "influx/postgres/error.h"
 #include "influx/postgres/text.h"
 
@@ -148,7 +149,7 @@ std::unique_ptr<RowShape> RowShape::learn(const RowMapper& mapper, const RowValu
   }
 
   MinimalTuple tuple = postgres::guard(
-      [&] { return heap_form_minimal_tuple(plan->descriptor(), row.values, row.nulls); });
+      [&] { return postgres::form_minimal_tuple(plan->descriptor(), row.values, row.nulls); });
   tuple->t_len = 0;
   const std::size_t header = tuple->t_hoff - std::size_t{MINIMAL_TUPLE_OFFSET};
   learnt->header_.assign(reinterpret_cast<const char*>(tuple), header);

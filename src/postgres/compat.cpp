@@ -59,6 +59,14 @@ bool input_value(FmgrInfo* function, char* text, Oid io_parameter, int32 type_mo
 #endif
 }
 
+MinimalTuple form_minimal_tuple(TupleDesc descriptor, const Datum* values, const bool* nulls) {
+#if PG_VERSION_NUM >= 180000
+  return heap_form_minimal_tuple(descriptor, values, nulls, 0);
+#else
+  return heap_form_minimal_tuple(descriptor, const_cast<Datum*>(values), const_cast<bool*>(nulls));
+#endif
+}
+
 void report_statistics(bool force) {
   pgstat_report_stat(force);
 }

@@ -23,6 +23,9 @@ bool has_schema_privilege(Oid namespace_oid, Oid role, AclMode mode);
 bool input_value(FmgrInfo* function, char* text, Oid io_parameter, int32 type_modifier,
                  Datum* value, ErrorData** error);
 
+/// Forms a tuple of `values` in the current memory context.
+MinimalTuple form_minimal_tuple(TupleDesc descriptor, const Datum* values, const bool* nulls);
+
 /// Publishes what this process has counted for the cumulative statistics.
 void report_statistics(bool force);
 
