@@ -173,6 +173,7 @@ bool is_number(ValueType type) noexcept {
 /// Makes a datum of the column's type of a value that is no string; of the column's own constraints
 /// those are checked that an input function has to check anyway.
 bool to_type(const Column& column, const FieldValue& value, Datum* datum, Refusal* refusal) {
+  if (plain_datum(column.kind, value, datum)) return true;
   if (is_number(value.type)) {
     switch (column.kind) {
       case ColumnKind::kFloat8: {
@@ -197,7 +198,6 @@ bool to_type(const Column& column, const FieldValue& value, Datum* datum, Refusa
     *datum = jsonb_scalar(value);
     return true;
   }
-  if (plain_datum(column.kind, value, datum)) return true;
   return from_text(column, text_of(value), datum, refusal);
 }
 
@@ -209,7 +209,6 @@ bool to_datum(const Column& column, std::string_view value, Datum* datum, Refusa
 
 bool to_datum(const Column& column, const FieldValue& value, Datum* datum, Refusal* refusal) {
   if (value.type == ValueType::kString) return from_text(column, value.text, datum, refusal);
-  if (!column.is_constrained() && plain_datum(column.kind, value, datum)) return true;
   if (!to_type(column, value, datum, refusal)) return false;
   const bool checked = !column.is_constrained() || column.kind == ColumnKind::kOther ||
                        column.kind == ColumnKind::kText || column.kind == ColumnKind::kNumeric;

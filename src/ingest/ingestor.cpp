@@ -1,5 +1,6 @@
 #include "influx/ingest/ingestor.h"
 
+#include "influx/postgres/compat.h"
 #include "influx/postgres/settings.h"
 #include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"
@@ -167,10 +168,11 @@ bool Ingestor::append_by_template(const line_protocol::Point& point, const Line&
   return true;
 }
 
-void Ingestor::add_row(const std::shared_ptr<const Table>& table, const Line& line) {
-  const std::shared_ptr<InsertPlan> found = plans_.find(table, mapper_.present());
-  const InsertPlan& plan = *found;
-  const std::size_t width = plan.columns().size();
+/// Makes the row of the point that was just mapped.
+void Ingestor::add_row(const std::shared_ptr<Table>& table, const Line& line) {
+  // A reference: an error of the server further down runs no destructor.
+  const std::shared_ptr<InsertPlan>& plan = plans_.find(table, mapper_.present());
+  const std::size_t width = plan->columns().size();
   if (nulls_size_ < width) {
     nulls_ = std::make_unique<bool[]>(width);
     nulls_size_ = width;
@@ -178,13 +180,16 @@ void Ingestor::add_row(const std::shared_ptr<const Table>& table, const Line& li
   }
   std::fill_n(nulls_.get(), width, true);
   for (const ColumnIndex column : mapper_.present()) {
-    const auto slot = static_cast<std::size_t>(plan.slot_of(column));
+    const auto slot = static_cast<std::size_t>(plan->slot_of(column));
     values_[slot] = mapper_.value_of(column);
     nulls_[slot] = false;
   }
-  const RowValues row{values_.data(), nulls_.get()};
-  templates_.learn(parser_.point(), mapper_, row, table, found, plans_.made());
-  group_for(table, found).append(row.values, row.nulls, line);
+  MinimalTuple tuple =
+      postgres::form_minimal_tuple(plan->descriptor(), values_.data(), nulls_.get());
+  const MappedRow row{values_.data(), nulls_.get(), tuple};
+  templates_.learn(parser_.point(), mapper_, row, table, plan, plans_.made());
+  RowGroup& group = group_for(table, plan);
+  group.append(tuple, line);
   ++pending_;
 }
 

@@ -28,20 +28,10 @@ RowGroup::RowGroup(std::shared_ptr<const Table> table, std::shared_ptr<InsertPla
   });
 }
 
-/// Room first: after the row is in, nothing may fail.
-void RowGroup::make_room_for_line() {
+void RowGroup::append(MinimalTuple row, const Line& line) {
+  // Room first: after the row is in, nothing may fail.
   if (lines_.size() == lines_.capacity())
     lines_.reserve(std::max<std::size_t>(64, 2 * lines_.size()));
-}
-
-void RowGroup::append(Datum* values, bool* nulls, const Line& line) {
-  make_room_for_line();
-  tuplestore_putvalues(rows_, plan_->descriptor(), values, nulls);
-  lines_.push_back(line);
-}
-
-void RowGroup::append(MinimalTuple row, const Line& line) {
-  make_room_for_line();
   ExecStoreMinimalTuple(row, plan_->slot(), false);
   tuplestore_puttupleslot(rows_, plan_->slot());
   lines_.push_back(line);
@@ -71,8 +61,8 @@ void RowGroup::insert(std::size_t first, std::size_t count) {
   tuplestore_end(part);
 }
 
-std::shared_ptr<InsertPlan> PlanCache::find(const std::shared_ptr<const Table>& table,
-                                            std::span<const ColumnIndex> present) {
+const std::shared_ptr<InsertPlan>& PlanCache::find(const std::shared_ptr<const Table>& table,
+                                                   std::span<const ColumnIndex> present) {
   Plans& known = tables_[table->oid];
   if (known.table != table) known = {table, {}};
   for (auto plan = known.plans.rbegin(); plan != known.plans.rend(); ++plan) {

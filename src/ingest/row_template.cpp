@@ -1,8 +1,6 @@
 #include "influx/ingest/row_template.h"
 
 #include "influx/ingest/convert.h"
-#include "influx/postgres/compat.h"
-#include "influx/postgres/error.h"
 #include "influx/postgres/text.h"
 
 namespace influx::ingest {
@@ -131,7 +129,7 @@ bool find_fields(const RowMapper& mapper, const Table& table, const InsertPlan& 
 
 }  // namespace
 
-std::unique_ptr<RowShape> RowShape::learn(const RowMapper& mapper, const RowValues& row,
+std::unique_ptr<RowShape> RowShape::learn(const RowMapper& mapper, const MappedRow& row,
                                           const std::shared_ptr<const Table>& table,
                                           const std::shared_ptr<InsertPlan>& plan) {
   std::vector<std::int32_t> field_of;
@@ -148,11 +146,9 @@ std::unique_ptr<RowShape> RowShape::learn(const RowMapper& mapper, const RowValu
     learnt->add_piece(slot, field);
   }
 
-  MinimalTuple tuple = postgres::guard(
-      [&] { return postgres::form_minimal_tuple(plan->descriptor(), row.values, row.nulls); });
-  tuple->t_len = 0;
-  const std::size_t header = tuple->t_hoff - std::size_t{MINIMAL_TUPLE_OFFSET};
-  learnt->header_.assign(reinterpret_cast<const char*>(tuple), header);
+  const std::size_t header = row.tuple->t_hoff - std::size_t{MINIMAL_TUPLE_OFFSET};
+  learnt->header_.assign(reinterpret_cast<const char*>(row.tuple), header);
+  std::memset(learnt->header_.data(), 0, sizeof(row.tuple->t_len));  // fill() writes the row's own
   return learnt;
 }
 
@@ -184,7 +180,7 @@ void RowShape::add_piece(std::int16_t slot, std::int32_t field) {
   pieces_.push_back(piece);
 }
 
-std::string RowShape::constants(const RowValues& row) const {
+std::string RowShape::constants(const MappedRow& row) const {
   std::string constants;
   std::string value;
   for (const Piece& piece : pieces_) {
@@ -256,7 +252,7 @@ MinimalTuple RowShape::fill(const Point& point, std::string_view constants,
   return tuple;
 }
 
-void RowTemplates::learn(const Point& point, const RowMapper& mapper, const RowValues& row,
+void RowTemplates::learn(const Point& point, const RowMapper& mapper, const MappedRow& row,
                          const std::shared_ptr<const Table>& table,
                          const std::shared_ptr<InsertPlan>& plan, std::uint64_t plans_made) {
   if (point.series.id == 0 || point.field_keys.id == 0) return;

@@ -1,7 +1,6 @@
 #include "influx/line_protocol/field_keys.h"
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 
 #include "influx/line_protocol/hash.h"
@@ -9,13 +8,6 @@
 
 namespace influx::line_protocol {
 namespace {
-
-std::string_view append(char*& out, std::string_view text) noexcept {
-  char* const start = out;
-  std::memcpy(start, text.data(), text.size());
-  out += text.size();
-  return {start, text.size()};
-}
 
 // A raw key has an equals sign behind the name, and is longer still where it has escapes.
 bool is_escaped(std::string_view raw, std::string_view name) noexcept {
@@ -71,10 +63,10 @@ const FieldKeys* FieldKeysCache::insert(std::span<const std::string_view> raw,
   auto* const own = reinterpret_cast<FieldKeys::Key*>(keys + 1);
   char* out = reinterpret_cast<char*>(keys) + texts_at;
   for (std::size_t i = 0; i < raw.size(); ++i) {
-    const std::string_view own_raw = append(out, raw[i]);
+    const std::string_view own_raw = append_text(out, raw[i]);
     const bool escaped = is_escaped(raw[i], fields[i].key);
     new (own + i) FieldKeys::Key{
-        own_raw, escaped ? append(out, fields[i].key) : own_raw.substr(0, own_raw.size() - 1)};
+        own_raw, escaped ? append_text(out, fields[i].key) : own_raw.substr(0, own_raw.size() - 1)};
   }
   std::fill_n(out, kPrefixPadding, '\0');
   keys->keys_ = {own, raw.size()};

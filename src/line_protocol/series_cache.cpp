@@ -19,14 +19,6 @@ bool is_at(std::string_view raw, const char* at, const char* end) noexcept {
          std::memcmp(at, raw.data(), raw.size()) == 0;
 }
 
-// Copies `text` behind what is in `out` already.
-std::string_view append(char*& out, std::string_view text) noexcept {
-  char* const start = out;
-  std::memcpy(start, text.data(), text.size());
-  out += text.size();
-  return {start, text.size()};
-}
-
 constexpr std::size_t aligned(std::size_t size) noexcept {
   return (size + alignof(Tag) - 1) / alignof(Tag) * alignof(Tag);
 }
@@ -95,10 +87,10 @@ Series* SeriesCache::insert(std::string_view raw, std::string_view measurement,
   Series* const series = &cache_[slot];
   char* const block = reinterpret_cast<char*>(series);
   char* out = series->raw();
-  const std::string_view own_raw = append(out, raw);
+  const std::string_view own_raw = append_text(out, raw);
   out = block + tags_at + tags.size_bytes();
   const auto own = [&](std::string_view text) {
-    if (!is_in_place(text)) return append(out, text);
+    if (!is_in_place(text)) return append_text(out, text);
     return own_raw.substr(static_cast<std::size_t>(text.data() - raw.data()), text.size());
   };
   series->slot_ = slot;

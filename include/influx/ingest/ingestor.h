@@ -73,7 +73,7 @@ class Ingestor {
   bool map_lines(std::uint32_t first_number, std::uint32_t origin);
   void map_point(const Line& line);
   bool append_by_template(const line_protocol::Point& point, const Line& line);
-  void add_row(const std::shared_ptr<const schema::Table>& table, const Line& line);
+  void add_row(const std::shared_ptr<schema::Table>& table, const Line& line);
   RowGroup& group_for(const std::shared_ptr<const schema::Table>& table,
                       const std::shared_ptr<InsertPlan>& plan);
   void defer(const Line& line, std::string_view measurement, const schema::Table* table);
@@ -112,7 +112,7 @@ class Ingestor {
   std::vector<std::unique_ptr<RowGroup>> groups_;
   std::unordered_map<const InsertPlan*, RowGroup*> open_groups_;  ///< that took the last row
   std::uint64_t batch_ = 1;                                       ///< counts the batches
-  std::vector<std::uint64_t> row_buffer_;                         ///< for RowTemplate::fill()
+  std::vector<std::uint64_t> row_buffer_;                         ///< for RowShape::fill()
   std::vector<Datum> values_;
   std::unique_ptr<bool[]> nulls_;
   std::size_t nulls_size_ = 0;

@@ -26,10 +26,7 @@ class RowGroup {
   const InsertPlan& plan() const noexcept { return *plan_; }
   const std::vector<Line>& lines() const noexcept { return lines_; }
 
-  /// Adds a row. `values` and `nulls` are in the order of the plan's columns. Raises.
-  void append(Datum* values, bool* nulls, const Line& line);
-
-  /// Adds a row that is formed already, of the plan's descriptor; it is copied. Raises.
+  /// Adds a row of the plan's descriptor, which is copied. Raises.
   void append(MinimalTuple row, const Line& line);
 
   /// Inserts all rows by one statement. REQUIRES: a transaction with SPI connected. Raises.
@@ -47,8 +44,6 @@ class RowGroup {
   State state = State::kMapped;
 
  private:
-  void make_room_for_line();
-
   std::shared_ptr<const schema::Table> table_;
   std::shared_ptr<InsertPlan> plan_;
   MemoryContext memory_;
@@ -64,9 +59,9 @@ class PlanCache {
   /// The plan of `table` that takes a row with values in exactly the columns `present`. Where there
   /// is none, one is made that also has the columns of the plan used last, so that points which
   /// bring now these and now those fields share one statement: a column without default may as well
-  /// be NULL.
-  std::shared_ptr<InsertPlan> find(const std::shared_ptr<const schema::Table>& table,
-                                   std::span<const schema::ColumnIndex> present);
+  /// be NULL. The pointer stays in place until the next call of find() or clear().
+  const std::shared_ptr<InsertPlan>& find(const std::shared_ptr<const schema::Table>& table,
+                                          std::span<const schema::ColumnIndex> present);
   void clear() { tables_.clear(); }
 
   /// How many plans were made so far. While it does not change, find() gives the same answers.

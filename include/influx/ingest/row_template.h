@@ -10,10 +10,11 @@ namespace influx::ingest {
 
 class RowGroup;
 
-/// A row by slots of its plan. Plain data; the arrays are the caller's.
-struct RowValues {
-  Datum* values = nullptr;
-  bool* nulls = nullptr;
+/// A row that was mapped: by slots of its plan, and formed. Plain data; the memory is the caller's.
+struct MappedRow {
+  const Datum* values = nullptr;
+  const bool* nulls = nullptr;
+  MinimalTuple tuple = nullptr;
 };
 
 /// The form of the rows of one plan whose points have the same field keys: which column takes the
@@ -25,8 +26,8 @@ class RowShape {
  public:
   /// Learns from `row`, which `mapper` has just made for `plan` of `table`. Null where such rows
   /// cannot be told from the keys alone: a field goes to the jsonb column, or a tag's column is of
-  /// a type that need not always make the same value of a text. Raises.
-  static std::unique_ptr<RowShape> learn(const RowMapper& mapper, const RowValues& row,
+  /// a type that need not always make the same value of a text.
+  static std::unique_ptr<RowShape> learn(const RowMapper& mapper, const MappedRow& row,
                                          const std::shared_ptr<const schema::Table>& table,
                                          const std::shared_ptr<InsertPlan>& plan);
   RowShape(const RowShape&) = delete;
@@ -39,7 +40,7 @@ class RowShape {
   bool operator==(const RowShape& other) const noexcept;
 
   /// What the tags make up in a row, for fill(). REQUIRES: `row` is of this shape.
-  std::string constants(const RowValues& row) const;
+  std::string constants(const MappedRow& row) const;
 
   /// Makes the row of `point`, with the `constants` of its series, at `buffer`, which belongs to
   /// the caller and is used from row to row; the tuple is of the plan's descriptor and valid until
@@ -106,8 +107,8 @@ class RowTemplates {
   }
 
   /// Learns from `row`, made of `point`, as RowShape::learn() does, if the parser remembers the
-  /// point. `plans_made` is PlanCache::made(). Raises.
-  void learn(const line_protocol::Point& point, const RowMapper& mapper, const RowValues& row,
+  /// point. `plans_made` is PlanCache::made().
+  void learn(const line_protocol::Point& point, const RowMapper& mapper, const MappedRow& row,
              const std::shared_ptr<const schema::Table>& table,
              const std::shared_ptr<InsertPlan>& plan, std::uint64_t plans_made);
   void clear() noexcept;

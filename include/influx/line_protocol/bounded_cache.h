@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <new>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -13,6 +15,14 @@ namespace influx::line_protocol {
 
 /// The slot of nothing, in every BoundedCache.
 inline constexpr std::uint32_t kNoSlot = ~std::uint32_t{0};
+
+/// Copies `text` to `out`, in the block of an entry, and moves `out` behind it. Returns the copy.
+inline std::string_view append_text(char*& out, std::string_view text) noexcept {
+  char* const start = out;
+  std::memcpy(start, text.data(), text.size());
+  out += text.size();
+  return {start, text.size()};
+}
 
 /// Entries that are found by a hash, bounded in number and in bytes. An `Entry` is the head of a
 /// block of memory, whose rest is its owner's to lay out; it stays where it is until it is evicted.
