@@ -85,6 +85,7 @@ bool Ingestor::map_lines(std::uint32_t first_number, std::uint32_t origin) {
         for (;;) {
           const Parser::Result result = parser_.next();
           if (result == Parser::Result::kEnd) return;
+          ++lines_;
           line = {parser_.line(),
                   first_number + static_cast<std::uint32_t>(parser_.line_number()) - 1, origin};
           MemoryContextReset(row_memory_);
@@ -283,6 +284,7 @@ void Ingestor::map_deferred() {
   std::vector<Line> lines;
   lines.swap(deferred_);
   pending_ -= lines.size();
+  lines_ -= lines.size();
   for (const Line& line : lines) {
     parser_.reset(line.text);
     map_lines(line.number, line.origin);

@@ -21,4 +21,43 @@ Refusal refusal_of(const ErrorData& error) {
   return refusal;
 }
 
+RefusalKind kind_of(const Refusal& refusal) noexcept {
+  if (refusal.position.has_value()) return RefusalKind::kMalformed;
+  switch (refusal.sqlstate) {
+    case ERRCODE_INSUFFICIENT_PRIVILEGE:
+    case ERRCODE_WITH_CHECK_OPTION_VIOLATION:
+      return RefusalKind::kPermission;
+    case ERRCODE_LOCK_NOT_AVAILABLE:
+      return RefusalKind::kLocked;
+    case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:
+      return RefusalKind::kLimit;
+    case ERRCODE_DATATYPE_MISMATCH:
+    case ERRCODE_CANNOT_COERCE:
+      return RefusalKind::kValue;
+    case ERRCODE_INVALID_SCHEMA_NAME:
+    case ERRCODE_OBJECT_IN_USE:
+      return RefusalKind::kTable;
+    default:
+      break;
+  }
+  switch (ERRCODE_TO_CATEGORY(refusal.sqlstate)) {
+    case ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION):
+      return RefusalKind::kValue;
+    case ERRCODE_TO_CATEGORY(ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION):
+      return RefusalKind::kConstraint;
+    case ERRCODE_TO_CATEGORY(ERRCODE_PROGRAM_LIMIT_EXCEEDED):
+      return RefusalKind::kLimit;
+    case ERRCODE_TO_CATEGORY(ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION):
+      return RefusalKind::kTable;
+    default:
+      return RefusalKind::kOther;
+  }
+}
+
+const char* kind_name(RefusalKind kind) noexcept {
+  static constexpr std::array<const char*, kRefusalKinds> kNames = {
+      "malformed", "value", "constraint", "permission", "table", "limit", "locked", "other"};
+  return kNames[static_cast<std::size_t>(kind)];
+}
+
 }  // namespace influx::ingest

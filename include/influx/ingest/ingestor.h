@@ -50,6 +50,9 @@ class Ingestor {
   /// The number of lines that wait for store().
   std::size_t pending() const noexcept { return pending_; }
 
+  /// The number of lines added since the object was made: points and malformed lines, each once.
+  std::uint64_t lines() const noexcept { return lines_; }
+
   /// Stores what was added. Where the transactions are the owner's, a row that its table refuses
   /// costs that row, and store() raises nothing that concerns rows. Returns the number of points
   /// stored.
@@ -118,6 +121,7 @@ class Ingestor {
   std::size_t nulls_size_ = 0;
   std::size_t pending_ = 0;
   std::size_t stored_ = 0;
+  std::uint64_t lines_ = 0;
   int write_error_ = 0;  ///< SQLSTATE of the error that ended the last write()
   std::string write_message_;
 

@@ -30,6 +30,25 @@ struct Refusal {
   std::optional<std::size_t> position;
 };
 
+/// The kinds of reasons for which lines are refused, as they are counted.
+enum class RefusalKind : std::uint8_t {
+  kMalformed,   ///< not line protocol
+  kValue,       ///< a value does not fit its column
+  kConstraint,  ///< a constraint of the table
+  kPermission,  ///< the role may not, or a policy does not let it
+  kTable,       ///< the table or a column is missing, cannot be made, or takes no rows
+  kLimit,       ///< a limit of the settings or of the server
+  kLocked,      ///< the table was locked for too long
+  kOther,
+};
+inline constexpr std::size_t kRefusalKinds = 8;
+
+/// The kind that a refusal is counted as.
+RefusalKind kind_of(const Refusal& refusal) noexcept;
+
+/// Its name, as users see it: "malformed", "value"...
+const char* kind_name(RefusalKind kind) noexcept;
+
 /// Learns of every line that is not stored.
 class RefusalHandler {
  public:
