@@ -62,6 +62,36 @@ LANGUAGE C VOLATILE STRICT;
 COMMENT ON FUNCTION _create(name, name[], name[])
 IS 'make the table of a measurement; a function of this name and type in a target schema replaces it there';
 
+CREATE TABLE influx_rejects (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  time timestamptz NOT NULL,
+  schema name,
+  port integer NOT NULL,
+  role name,
+  "precision" text NOT NULL,
+  sender inet,
+  sender_port integer,
+  measurement text,
+  line bytea NOT NULL,
+  "position" integer,
+  sqlstate text NOT NULL,
+  reason text NOT NULL
+);
+COMMENT ON TABLE influx_rejects IS 'lines that listeners could not store, the latest influx.max_rejects of them';
+COMMENT ON COLUMN influx_rejects.time IS 'when the line was received';
+COMMENT ON COLUMN influx_rejects.schema IS 'schema of the listener';
+COMMENT ON COLUMN influx_rejects.role IS 'role of the listener, whose members see the row';
+COMMENT ON COLUMN influx_rejects.position IS 'byte of a malformed line at which it went wrong, from 1';
+SELECT pg_catalog.pg_extension_config_dump('influx_rejects', '');
+SELECT pg_catalog.pg_extension_config_dump('influx_rejects_id_seq', '');
+
+-- What was sent to a listener is for those who may act as its role, and so read what it stores.
+ALTER TABLE influx_rejects ENABLE ROW LEVEL SECURITY;
+CREATE POLICY members_of_listener ON influx_rejects FOR SELECT
+USING (EXISTS (SELECT FROM pg_catalog.pg_roles
+                WHERE rolname OPERATOR(pg_catalog.=) role AND pg_catalog.pg_has_role(oid, 'USAGE')));
+GRANT SELECT ON influx_rejects TO PUBLIC;
+
 -- Opening ports and sending into the network is for those whom an administrator allows it.
 REVOKE EXECUTE ON FUNCTION worker_launch(regnamespace, text, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION worker_launch(regnamespace, integer, text) FROM PUBLIC;

@@ -5,6 +5,7 @@
 #include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"
 #include "influx/schema/names.h"
+#include "influx/transport/clock.h"
 
 namespace influx::ingest {
 
@@ -13,6 +14,7 @@ using line_protocol::Precision;
 using schema::ColumnIndex;
 using schema::Extension;
 using schema::Table;
+using transport::monotonic_ns;
 
 namespace {
 
@@ -22,18 +24,8 @@ constexpr int kMostRounds = 8;
 
 /// What was refused once is not tried again at once: a sender repeats its lines, and each attempt
 /// at a table takes a lock.
-constexpr int kRememberRefusalMs = 1000;
+constexpr std::int64_t kRememberRefusalNs = 1'000'000'000;
 constexpr std::size_t kMostRememberedRefusals = 1000;
-
-constexpr int kAttempts = 5;
-
-/// Errors of the moment: nothing is wrong with the rows, and trying again may help.
-bool is_transient(int sqlstate) noexcept {
-  const int category = ERRCODE_TO_CATEGORY(sqlstate);
-  return category == ERRCODE_TO_CATEGORY(ERRCODE_TRANSACTION_ROLLBACK) ||
-         category == ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) ||
-         sqlstate == ERRCODE_LOCK_NOT_AVAILABLE || sqlstate == ERRCODE_QUERY_CANCELED;
-}
 
 /// Whether the needs of one more line can be met together with those of the lines before. Else it
 /// is looked at again when those have been met.
@@ -46,11 +38,13 @@ bool may_merge(const Extension& extension, const Extension& needs) noexcept {
 
 Ingestor::Ingestor(Oid namespace_oid, Precision precision, RefusalHandler& refusals,
                    TransactionControl& transactions)
-    : refusals_(refusals),
+    : namespace_oid_(namespace_oid),
+      refusals_(refusals),
       transactions_(transactions),
       parser_(precision),
-      tables_(namespace_oid),
-      extender_(namespace_oid) {
+      tables_(namespace_oid, transactions.waits_for_locks()),
+      extender_(namespace_oid),
+      writer_(transactions, *this) {
   postgres::guard([&] {
     memory_ = AllocSetContextCreate(TopMemoryContext, "influx ingest", ALLOCSET_SMALL_SIZES);
     // Rows come and go together, and many are of a size that other contexts would round up.
@@ -69,18 +63,16 @@ void Ingestor::add(std::string_view text, const Origin& origin) {
   const auto origin_index = static_cast<std::uint32_t>(origins_.size());
   origins_.push_back(origin);
   parser_.reset(text);
-  while (!map_lines(1, origin_index)) {
-  }
+  map_lines(1, origin_index);
 }
 
-/// Maps the lines of the parser up to its end, or to one that is an error of the server. That one
-/// costs the line, where the transaction is ours; false says that there may be more lines.
-/// `first_number` is that of the first line in its origin.
-bool Ingestor::map_lines(std::uint32_t first_number, std::uint32_t origin) {
-  Line line;
-  ErrorData* report = nullptr;
-  try {
-    postgres::guard([&] {
+/// Maps the lines of the parser up to its end. A line that is an error of the server is put aside.
+/// `first_number` is the number of the first line in its origin.
+void Ingestor::map_lines(std::uint32_t first_number, std::uint32_t origin) {
+  for (bool in_transaction = true;;) {
+    Line line;
+    const auto failure = attempt(transactions_, [&] {
+      if (in_transaction) transactions_.begin();
       postgres::in_context(row_memory_, [&] {
         for (;;) {
           const Parser::Result result = parser_.next();
@@ -90,32 +82,60 @@ bool Ingestor::map_lines(std::uint32_t first_number, std::uint32_t origin) {
                   first_number + static_cast<std::uint32_t>(parser_.line_number()) - 1, origin};
           MemoryContextReset(row_memory_);
           if (result == Parser::Result::kError) {
-            refuse(line, refusal_of(parser_.error()));
-          } else {
+            refuse(line, refusal_of(parser_.error()), parser_.point().measurement);
+          } else if (in_transaction) {
             map_point(line);
+          } else {
+            map_again(line);
           }
         }
       });
     });
-    return true;
-  } catch (const postgres::ServerError& error) {
-    report = error.release();
+    if (!failure.has_value()) return;
+    if (line.text.data() != nullptr) {
+      put_aside(line, *failure);
+    } else if (in_transaction) {
+      // Not even a transaction can be had. The lines are only told apart, and wait.
+      in_transaction = false;
+      cannot_map_ = true;
+      failure_ = *failure;
+    } else {
+      throw *failure;
+    }
   }
-  recover(report);
-  refuse(line, refusal_of(*report));
-  postgres::free_report(report);
-  return false;
+}
+
+/// Decides about a line whose mapping ended with `error`. REQUIRES: the parser is at the line.
+void Ingestor::put_aside(const Line& line, const postgres::Error& error) {
+  const std::string_view measurement = parser_.point().measurement;
+  const Trouble trouble = trouble_of(error.sqlstate());
+  if (trouble == Trouble::kLock) {
+    transactions_.stop_waiting();
+    postgres::guard([&] {
+      hold_table(measurement);
+      hold_line(measurement, line);
+    });
+  } else if (trouble == Trouble::kMoment || (trouble == Trouble::kServer && !insist_)) {
+    if (trouble == Trouble::kServer) {
+      cannot_map_ = true;
+      failure_ = error;
+    }
+    map_again(line);
+  } else {
+    postgres::guard([&] { refuse(line, refusal_of(error), measurement); });
+  }
 }
 
 void Ingestor::map_point(const Line& line) {
   const line_protocol::Point& point = parser_.point();
+  if (!held_.empty() && held_.holds(point.measurement)) return hold_line(point.measurement, line);
   if (append_by_template(point, line)) return;
   if (!schema::fits_name(point.measurement)) {
     Refusal refusal;
     refusal.sqlstate = ERRCODE_NAME_TOO_LONG;
     refusal.message = "measurement name is too long for a table";
     refusal.detail = psprintf("A name has at most %d bytes.", NAMEDATALEN - 1);
-    return refuse(line, refusal);
+    return refuse(line, refusal, point.measurement);
   }
   const std::shared_ptr<Table>& table = tables_.find(point.measurement);
   if (table == nullptr && !postgres::settings.auto_create) {
@@ -123,7 +143,7 @@ void Ingestor::map_point(const Line& line) {
     refusal.sqlstate = ERRCODE_UNDEFINED_TABLE;
     refusal.message = psprintf("table \"%s\" does not exist, and influx.auto_create is off",
                                postgres::server_string(point.measurement));
-    return refuse(line, refusal);
+    return refuse(line, refusal, point.measurement);
   }
 
   const std::int64_t received_ns = origins_[line.origin].received_ns;
@@ -132,7 +152,7 @@ void Ingestor::map_point(const Line& line) {
                                        : mapper_.map_missing(point, extender_.has_own_create());
   switch (result) {
     case RowMapper::Result::kRefused:
-      refuse(line, mapper_.refusal());
+      refuse(line, mapper_.refusal(), point.measurement);
       break;
     case RowMapper::Result::kNeedsExtension:
       defer(line, point.measurement, table.get());
@@ -140,8 +160,7 @@ void Ingestor::map_point(const Line& line) {
     case RowMapper::Result::kRow:
       // Behind a line that waits, the lines of its table wait too: their order is kept.
       if (extensions_.find(point.measurement) != extensions_.end()) {
-        deferred_.push_back(line);
-        ++pending_;
+        map_again(line);
       } else {
         add_row(table, line);
       }
@@ -207,13 +226,8 @@ RowGroup& Ingestor::group_for(const std::shared_ptr<const Table>& table,
 void Ingestor::defer(const Line& line, std::string_view measurement, const Table* table) {
   const auto refused = refused_extensions_.find(measurement);
   if (refused != refused_extensions_.end()) {
-    if (GetCurrentTimestamp() < refused->second.until) {
-      Refusal refusal;
-      refusal.sqlstate = refused->second.sqlstate;
-      refusal.message = refused->second.message.c_str();
-      if (!refused->second.detail.empty()) refusal.detail = refused->second.detail.c_str();
-      if (!refused->second.hint.empty()) refusal.hint = refused->second.hint.c_str();
-      return refuse(line, refusal);
+    if (monotonic_ns() < refused->second.until_ns) {
+      return refuse(line, refusal_of(refused->second.error), measurement);
     }
     refused_extensions_.erase(refused);
   }
@@ -227,57 +241,87 @@ void Ingestor::defer(const Line& line, std::string_view measurement, const Table
   } else if (may_merge(extension, mapper_.needs())) {
     extension.merge(mapper_.needs());
   }
+  map_again(line);
+}
+
+/// Puts a line off until the batch is written and its tables are extended.
+void Ingestor::map_again(const Line& line) {
   deferred_.push_back(line);
   ++pending_;
 }
 
-void Ingestor::refuse(const Line& line, const Refusal& refusal) {
+void Ingestor::refuse(const Line& line, Refusal refusal, std::string_view measurement) {
+  refusal.measurement = measurement;
   refusals_.refuse(line, origins_[line.origin], refusal);
 }
 
-std::size_t Ingestor::store() {
-  stored_ = 0;
-  settle();
-  for (int attempt = 1; !write(Mode::kTogether); ++attempt) {
-    if (!is_transient(write_error_) || attempt == kAttempts) {
-      if (!write(Mode::kApart)) refuse_rows();
-      break;
+void Ingestor::refuse_row(const RowGroup& group, const Line& line, const Refusal& refusal) {
+  refuse(line, refusal, group.table().measurement);
+}
+
+bool Ingestor::store(bool insist) {
+  insist_ = insist;
+  for (int round = 0;; ++round) {
+    // What has come to rest first: making tables may have to wait for others.
+    if (!writer_.write(groups_, batch_memory_, insist)) {
+      failure_ = writer_.failure();
+      return false;
     }
+    if (deferred_.empty()) break;
+    if (round == kMostRounds) {
+      refuse_deferred({ERRCODE_OBJECT_IN_USE, "the table changes while its rows are written"});
+      continue;
+    }
+    if (!extend_all()) return false;
+    cannot_map_ = false;
+    map_deferred();
+    if (cannot_map_) return false;
   }
   pending_ = 0;
-  return stored_;
+  return true;
 }
 
-/// Makes tables and columns until no line waits for one.
-void Ingestor::settle() {
-  for (int round = 0; !deferred_.empty(); ++round) {
-    if (round == kMostRounds) {
-      refuse_deferred();
-      return;
-    }
-    if (!extensions_.empty()) extend_all();
-    map_deferred();
+/// Makes the tables and columns that lines wait for. False where the server can do nothing now.
+bool Ingestor::extend_all() {
+  while (!extensions_.empty()) {
+    if (!extend(extensions_.begin()->second)) return false;
+    extensions_.erase(extensions_.begin());
   }
+  return true;
 }
 
-void Ingestor::extend_all() {
-  for (const auto& entry : extensions_) {
-    const Extension& extension = entry.second;
-    next_transaction();
+bool Ingestor::extend(const Extension& extension) {
+  ErrorData* error = nullptr;
+  std::optional<postgres::Error> failure = attempt(transactions_, [&] {
+    transactions_.begin();
     MemoryContextReset(row_memory_);
-    ErrorData* error =
-        postgres::in_context(row_memory_, [&] { return extender_.extend(extension); });
-    if (error == nullptr) continue;
-    if (refused_extensions_.size() >= kMostRememberedRefusals) refused_extensions_.clear();
-    RememberedRefusal& refused = refused_extensions_[extension.measurement];
-    refused.sqlstate = error->sqlerrcode;
-    refused.message = error->message;
-    refused.detail = error->detail == nullptr ? "" : error->detail;
-    refused.hint = error->hint == nullptr ? "" : error->hint;
-    refused.until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kRememberRefusalMs);
+    error = postgres::in_context(row_memory_, [&] { return extender_.extend(extension); });
+    transactions_.commit();
+  });
+  if (error != nullptr) failure = error_of(*error);
+  if (!failure.has_value()) return true;
+
+  Trouble trouble = trouble_of(failure->sqlstate());
+  if (transactions_.waits_for_locks() || (insist_ && trouble == Trouble::kServer)) {
+    trouble = Trouble::kRow;
   }
-  next_transaction();
-  extensions_.clear();
+  switch (trouble) {
+    case Trouble::kServer:
+      failure_ = *failure;
+      return false;
+    case Trouble::kMoment:
+      break;  // the lines come here again
+    case Trouble::kLock:
+      transactions_.stop_waiting();
+      postgres::guard([&] { hold_table(extension.measurement); });
+      break;
+    case Trouble::kRow:
+      if (refused_extensions_.size() >= kMostRememberedRefusals) refused_extensions_.clear();
+      refused_extensions_.insert_or_assign(
+          extension.measurement, RememberedRefusal{*failure, monotonic_ns() + kRememberRefusalNs});
+      break;
+  }
+  return true;
 }
 
 void Ingestor::map_deferred() {
@@ -291,130 +335,26 @@ void Ingestor::map_deferred() {
   }
 }
 
-/// Refuses the lines whose table does not come to rest.
-void Ingestor::refuse_deferred() {
-  Refusal refusal;
-  refusal.sqlstate = ERRCODE_OBJECT_IN_USE;
-  refusal.message = "the table changes while its rows are written";
-  for (const Line& line : deferred_)
-    refuse(line, refusal);
+void Ingestor::refuse_deferred(const postgres::Error& reason) {
+  for (const Line& line : deferred_) {
+    parser_.reset(line.text);
+    parser_.next();
+    postgres::guard([&] { refuse(line, refusal_of(reason), parser_.point().measurement); });
+  }
   deferred_.clear();
   extensions_.clear();
 }
 
-/// Writes all rows and commits. False where an error stands against it, which has been rolled back.
-bool Ingestor::write(Mode mode) {
-  ErrorData* report = nullptr;
-  try {
-    postgres::guard([&] {
-      postgres::in_context(batch_memory_, [&] { write_groups(mode); });
-      transactions_.commit();
-    });
-    stored_ += commit_states();
-    return true;
-  } catch (const postgres::ServerError& error) {
-    report = error.release();
-  }
-  recover(report);
-  write_error_ = report->sqlerrcode;
-  write_message_ = report->message;
-  postgres::free_report(report);
-  return false;
-}
-
-void Ingestor::write_groups(Mode mode) {
-  for (int round = 0; round < kMostRounds; ++round) {
-    // A deferred constraint would refuse the whole batch when it commits.
-    if (mode == Mode::kApart) SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0);
-    // settle() below may add groups, so these are counted anew each time.
-    for (std::size_t i = 0; i < groups_.size(); ++i) {
-      RowGroup& group = *groups_[i];
-      if (group.state != RowGroup::State::kMapped || !table_is_current(group)) continue;
-      if (mode == Mode::kTogether) {
-        group.insert();
-      } else {
-        write_rows(group, 0, group.lines().size());
-      }
-      group.state = RowGroup::State::kWritten;
-    }
-    if (deferred_.empty()) return;
-    settle();
-  }
-  refuse_deferred();
-}
-
-/// Takes the lock that the INSERT needs, which also tells of changes. Where the table is not any
-/// more what its rows were made for, they are put back to be mapped anew.
-bool Ingestor::table_is_current(RowGroup& group) {
-  LockRelationOid(group.table().oid, RowExclusiveLock);
-  if (group.table().current) return true;
-  UnlockRelationOid(group.table().oid, RowExclusiveLock);
-  for (std::size_t row = 0; row < group.lines().size(); ++row) {
-    if (!group.refused(row)) deferred_.push_back(group.lines()[row]);
-  }
-  group.state = RowGroup::State::kCommitted;
-  return false;
-}
-
-/// Writes the rows so that each that its table refuses costs itself only: a part of them that is
-/// refused is halved.
-void Ingestor::write_rows(RowGroup& group, std::size_t first, std::size_t count) {
-  const bool whole = count == group.lines().size();
-  ErrorData* error = postgres::in_subtransaction([&] {
-    if (whole) {
-      group.insert();
-    } else {
-      group.insert(first, count);
-    }
-  });
-  if (error == nullptr) return;
-  if (count > 1 && !is_transient(error->sqlerrcode)) {
-    FreeErrorData(error);
-    write_rows(group, first, count / 2);
-    write_rows(group, first + count / 2, count - count / 2);
-    return;
-  }
-  const Refusal refusal = refusal_of(*error);
-  for (std::size_t row = first; row < first + count; ++row)
-    refuse(group.lines()[row], refusal);
-  group.mark_refused(first, count);
-}
-
-/// Refuses what could not even be written apart, with the error that came last.
-void Ingestor::refuse_rows() {
-  Refusal refusal;
-  refusal.sqlstate = write_error_;
-  refusal.message = write_message_.c_str();
+void Ingestor::refuse_batch(const postgres::Error& reason) {
   for (const auto& group : groups_) {
-    if (group->state != RowGroup::State::kMapped) continue;
+    if (group->state == RowGroup::State::kDone) continue;
     for (std::size_t row = 0; row < group->lines().size(); ++row) {
-      if (!group->refused(row)) refuse(group->lines()[row], refusal);
+      if (group->refused(row)) continue;
+      postgres::guard([&] { refuse_row(*group, group->lines()[row], refusal_of(reason)); });
     }
+    group->state = RowGroup::State::kDone;
   }
-}
-
-void Ingestor::next_transaction() {
-  transactions_.next();
-  stored_ += commit_states();
-}
-
-/// After an error: what the transaction had written has to be written again. Throws the error on
-/// where the transaction is the caller's.
-void Ingestor::recover(ErrorData* report) {
-  if (!transactions_.recover()) throw postgres::ServerError(report);
-  for (const auto& group : groups_) {
-    if (group->state == RowGroup::State::kWritten) group->state = RowGroup::State::kMapped;
-  }
-}
-
-std::size_t Ingestor::commit_states() noexcept {
-  std::size_t stored = 0;
-  for (const auto& group : groups_) {
-    if (group->state != RowGroup::State::kWritten) continue;
-    group->state = RowGroup::State::kCommitted;
-    stored += group->accepted();
-  }
-  return stored;
+  refuse_deferred(reason);
 }
 
 void Ingestor::clear() {
@@ -423,6 +363,7 @@ void Ingestor::clear() {
   deferred_.clear();
   extensions_.clear();
   origins_.clear();
+  resumed_.clear();
   pending_ = 0;
   ++batch_;
   MemoryContextReset(batch_memory_);

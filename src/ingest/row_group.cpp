@@ -37,15 +37,18 @@ void RowGroup::append(MinimalTuple row, const Line& line) {
   lines_.push_back(line);
 }
 
-void RowGroup::mark_refused(std::size_t first, std::size_t count) {
+void RowGroup::mark_refused(std::size_t row) {
   if (refused_.empty()) refused_.resize(lines_.size(), false);
-  for (std::size_t row = first; row < first + count; ++row)
-    refused_[row] = true;
-  refused_count_ += count;
+  refused_[row] = true;
+  ++refused_count_;
 }
 
 void RowGroup::insert() {
-  plan_->insert(rows_, lines_.size());
+  if (refused_count_ == 0) {
+    plan_->insert(rows_, lines_.size());
+  } else {
+    insert(0, lines_.size());
+  }
 }
 
 void RowGroup::insert(std::size_t first, std::size_t count) {
@@ -53,11 +56,15 @@ void RowGroup::insert(std::size_t first, std::size_t count) {
   TupleTableSlot* slot = plan_->slot();
   tuplestore_rescan(rows_);
   tuplestore_skiptuples(rows_, static_cast<int64>(first), true);
-  for (std::size_t i = 0; i < count && tuplestore_gettupleslot(rows_, true, false, slot); ++i) {
+  std::size_t taken = 0;
+  for (std::size_t row = first; row < first + count; ++row) {
+    if (!tuplestore_gettupleslot(rows_, true, false, slot)) break;
+    if (refused(row)) continue;
     tuplestore_puttupleslot(part, slot);
+    ++taken;
   }
   ExecClearTuple(slot);
-  plan_->insert(part, count);
+  if (taken > 0) plan_->insert(part, taken);
   tuplestore_end(part);
 }
 

@@ -103,6 +103,7 @@ bool Parser::read_series() {
 
 bool Parser::read_measurement() {
   if (*at_ == ',') return fail_here(ErrorCode::kMissingMeasurement);
+  point_.measurement = {};
   return read_name<kMeasurementStops>(point_.measurement);
 }
 

@@ -21,6 +21,11 @@ const config_enum_entry kLayouts[] = {
 const config_enum_entry kRowSources[] = {
     {"auto", kRowSourceAuto, false}, {"arrays", kRowSourceArrays, false}, {nullptr, 0, false}};
 
+const config_enum_entry kRejects[] = {{"table", kRejectsTable, false},
+                                      {"log", kRejectsLog, false},
+                                      {"off", kRejectsOff, false},
+                                      {nullptr, 0, false}};
+
 bool check_listen_addresses(char** value, void**, GucSource) {
   List* addresses = NIL;
   if (!split_addresses(*value, &addresses)) {
@@ -76,6 +81,24 @@ void define_settings() {
                           "Longest time that a received line waits before it is written.", nullptr,
                           &settings.batch_timeout, 100, 1, 60000, PGC_SIGHUP, GUC_UNIT_MS, nullptr,
                           nullptr, nullptr);
+  DefineCustomIntVariable("influx.lock_timeout",
+                          "Longest time that a listener waits for locks while it writes a batch.",
+                          "After that the lines of a table that is locked are kept for later, and "
+                          "the others are written.",
+                          &settings.lock_timeout, 100, 1, 60000, PGC_SIGHUP, GUC_UNIT_MS, nullptr,
+                          nullptr, nullptr);
+  DefineCustomEnumVariable("influx.rejects", "What becomes of lines that cannot be stored.",
+                           "\"table\": kept in the table influx_rejects; \"log\": written to the "
+                           "server log; \"off\": counted only.",
+                           &settings.rejects, kRejectsTable, kRejects, PGC_SIGHUP, 0, nullptr,
+                           nullptr, nullptr);
+  DefineCustomIntVariable("influx.max_rejects", "Most rows in the table influx_rejects.",
+                          "When there are more, the oldest go.", &settings.max_rejects, 10000, 0,
+                          10000000, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable("influx.max_reject_rate",
+                          "Most lines that a listener puts into influx_rejects in a second.",
+                          "Further ones are counted only.", &settings.max_reject_rate, 1000, 0,
+                          1000000, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
   DefineCustomBoolVariable("influx.auto_create",
                            "Creates the table of a measurement that has none.", nullptr,
                            &settings.auto_create, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);

@@ -25,6 +25,30 @@ void abort_transaction() {
   MemoryContextSwitchTo(before);
 }
 
+void set_lock_wait(int milliseconds) noexcept {
+  LockTimeout = milliseconds;
+}
+
+FormerUser become_owner_of(Oid relation) {
+  FormerUser former{};
+  GetUserIdAndSecContext(&former.user, &former.security_context);
+  HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for relation %u", relation);
+  const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
+  ReleaseSysCache(tuple);
+  SetUserIdAndSecContext(
+      owner, former.security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+  former.guc_nest_level = NewGUCNestLevel();
+  set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+                    GUC_ACTION_SAVE, true, 0, false);
+  return former;
+}
+
+void become(const FormerUser& user) {
+  AtEOXact_GUC(false, user.guc_nest_level);
+  SetUserIdAndSecContext(user.user, user.security_context);
+}
+
 detail::SubtransactionState detail::begin_subtransaction() {
   const SubtransactionState before{CurrentMemoryContext, CurrentResourceOwner};
   BeginInternalSubTransaction(nullptr);

@@ -76,24 +76,34 @@ bool takes_rows(char relation_kind, const char** refusal) noexcept {
   }
 }
 
-std::shared_ptr<Table> Table::describe(std::string_view measurement, Oid relation_oid) {
+std::shared_ptr<Table> Table::describe(std::string_view measurement, Oid relation_oid, bool wait) {
   // The object is owned before the server is called; the guard turns an error of the server into an
   // exception, so that its destructor runs.
   auto table = std::shared_ptr<Table>(new Table);
   table->measurement = measurement;
   table->oid = relation_oid;
   Table* described = table.get();
-  const bool found = postgres::guard([&] { return described->read_catalog(); });
+  const bool found = postgres::guard([&] { return described->read_catalog(wait); });
   if (!found) return nullptr;
   table->index_columns();
   table->find_special_columns();
   return table;
 }
 
-bool Table::read_catalog() {
+bool Table::read_catalog(bool wait) {
+  if (wait) {
+    LockRelationOid(oid, AccessShareLock);
+  } else if (!ConditionalLockRelationOid(oid, AccessShareLock)) {
+    ereport(ERROR,
+            (errcode(ERRCODE_LOCK_NOT_AVAILABLE), errmsg("could not obtain lock on table \"%s\"",
+                                                         postgres::server_string(measurement))));
+  }
   memory_ = AllocSetContextCreate(TopMemoryContext, "influx table", ALLOCSET_SMALL_SIZES);
-  Relation relation = try_relation_open(oid, AccessShareLock);
-  if (relation == nullptr) return false;
+  Relation relation = try_relation_open(oid, NoLock);
+  if (relation == nullptr) {
+    UnlockRelationOid(oid, AccessShareLock);
+    return false;
+  }
   const bool same_name = postgres::to_utf8(RelationGetRelationName(relation)) == measurement;
   kind = relation->rd_rel->relkind;
   if (same_name && takes_rows(kind, &refusal)) {

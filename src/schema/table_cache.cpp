@@ -7,7 +7,8 @@ namespace influx::schema {
 // All caches of this process, for the one callback that the server allows us to register for good.
 constinit TableCache* TableCache::first_cache_ = nullptr;
 
-TableCache::TableCache(Oid namespace_oid) : namespace_oid_(namespace_oid) {
+TableCache::TableCache(Oid namespace_oid, bool waits_for_locks)
+    : namespace_oid_(namespace_oid), waits_for_locks_(waits_for_locks) {
   static bool registered = false;
   if (!registered) {
     CacheRegisterRelcacheCallback(on_relation_change, 0);
@@ -51,7 +52,7 @@ const std::shared_ptr<Table>& TableCache::find(std::string_view measurement) {
   const Oid relation_oid = get_relname_relid(postgres::server_string(measurement), namespace_oid_);
   if (relation_oid == InvalidOid) return missing_;
 
-  std::shared_ptr<Table> table = Table::describe(measurement, relation_oid);
+  std::shared_ptr<Table> table = Table::describe(measurement, relation_oid, waits_for_locks_);
   if (table == nullptr) return missing_;
   by_oid_.emplace(relation_oid, table);
   return tables_.emplace(measurement, std::move(table)).first->second;

@@ -25,9 +25,11 @@ class RaiseRefusals : public influx::ingest::RefusalHandler {
 /// handle.
 class CallersTransaction : public influx::ingest::TransactionControl {
  public:
-  void next() override { CommandCounterIncrement(); }
+  void begin() override { CommandCounterIncrement(); }
   void commit() override {}
   bool recover() override { return false; }
+  bool waits_for_locks() const noexcept override { return true; }
+  void stop_waiting() noexcept override {}
 };
 
 /// Everything that the call needs, in one object of the call's memory.
@@ -51,8 +53,8 @@ INFLUX_FUNCTION(influx_insert_lines) {
 
   SPI_connect();
   call->ingestor.add(lines, {influx::sql::statement_time_ns(), {}});
-  const std::size_t stored = call->ingestor.store();
+  call->ingestor.store();
   call->ingestor.clear();
   SPI_finish();
-  PG_RETURN_INT64(static_cast<int64>(stored));
+  PG_RETURN_INT64(static_cast<int64>(call->ingestor.stored()));
 }

@@ -143,31 +143,33 @@ std::uint16_t port_of_name(const std::string& name) {
 
 }  // namespace
 
-std::string Endpoint::text() const {
+std::string Endpoint::host() const {
   std::array<char, INET6_ADDRSTRLEN> host{};
-  switch (address.ss_family) {
-    case AF_INET: {
-      const auto v4 = address_of<sockaddr_in>(*this);
-      if (inet_ntop(AF_INET, &v4.sin_addr, host.data(), host.size()) == nullptr) break;
-      return std::string(host.data()) + ":" + std::to_string(port());
-    }
-    case AF_INET6: {
-      const auto v6 = address_of<sockaddr_in6>(*this);
-      if (inet_ntop(AF_INET6, &v6.sin6_addr, host.data(), host.size()) == nullptr) break;
-      std::string text = std::string("[") + host.data();
-      // A link-local address means nothing without its interface.
-      if (v6.sin6_scope_id != 0) {
-        std::array<char, IF_NAMESIZE> name{};
-        const bool named = if_indextoname(v6.sin6_scope_id, name.data()) != nullptr;
-        text += "%";
-        text += named ? std::string(name.data()) : std::to_string(v6.sin6_scope_id);
-      }
-      return text + "]:" + std::to_string(port());
-    }
-    default:
-      break;
+  const char* text = nullptr;
+  if (address.ss_family == AF_INET) {
+    const auto v4 = address_of<sockaddr_in>(*this);
+    text = inet_ntop(AF_INET, &v4.sin_addr, host.data(), host.size());
+  } else if (address.ss_family == AF_INET6) {
+    const auto v6 = address_of<sockaddr_in6>(*this);
+    text = inet_ntop(AF_INET6, &v6.sin6_addr, host.data(), host.size());
   }
-  return "unknown address";
+  return text == nullptr ? "" : text;
+}
+
+std::string Endpoint::text() const {
+  const std::string address_alone = host();
+  if (address_alone.empty()) return "unknown address";
+  if (address.ss_family == AF_INET) return address_alone + ":" + std::to_string(port());
+  std::string text = "[" + address_alone;
+  // A link-local address means nothing without its interface.
+  const auto v6 = address_of<sockaddr_in6>(*this);
+  if (v6.sin6_scope_id != 0) {
+    std::array<char, IF_NAMESIZE> name{};
+    const bool named = if_indextoname(v6.sin6_scope_id, name.data()) != nullptr;
+    text += "%";
+    text += named ? std::string(name.data()) : std::to_string(v6.sin6_scope_id);
+  }
+  return text + "]:" + std::to_string(port());
 }
 
 std::uint16_t Endpoint::port() const noexcept {

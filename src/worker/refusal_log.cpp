@@ -1,14 +1,18 @@
 #include "influx/worker/refusal_log.h"
 
 #include "influx/ingest/line_text.h"
+#include "influx/transport/clock.h"
 
 namespace influx::worker {
 
+bool RefusalLog::interval_is_over() const noexcept {
+  return transport::monotonic_ns() - interval_start_ns_ > std::int64_t{kIntervalMs} * 1000000;
+}
+
 bool RefusalLog::may_report() {
-  const TimestampTz now = GetCurrentTimestamp();
-  if (TimestampDifferenceExceeds(interval_start_, now, kIntervalMs) || now < interval_start_) {
+  if (interval_is_over()) {
     flush(true);
-    interval_start_ = now;
+    interval_start_ns_ = transport::monotonic_ns();
     reported_ = 0;
   }
   if (reported_ >= kMostPerInterval) {
@@ -19,9 +23,8 @@ bool RefusalLog::may_report() {
   return true;
 }
 
-void RefusalLog::refuse(const ingest::Line& line, const ingest::Origin& origin,
+void RefusalLog::report(const ingest::Line& line, const ingest::Origin& origin,
                         const ingest::Refusal& refusal) {
-  ++refused_;
   if (!may_report()) return;
 
   char sender[INET6_ADDRSTRLEN + 16];
@@ -43,15 +46,8 @@ void RefusalLog::refuse(const ingest::Line& line, const ingest::Origin& origin,
            refusal.hint != nullptr ? errhint("%s", refusal.hint) : 0));
 }
 
-void RefusalLog::lose(std::uint64_t datagrams, const char* reason) {
-  ereport(WARNING, (errmsg("influx: %llu datagrams lost: %s",
-                           static_cast<unsigned long long>(datagrams), reason)));
-}
-
 void RefusalLog::flush(bool now) {
-  if (left_out_ == 0) return;
-  if (!now && !TimestampDifferenceExceeds(interval_start_, GetCurrentTimestamp(), kIntervalMs))
-    return;
+  if (left_out_ == 0 || !(now || interval_is_over())) return;
   ereport(WARNING, (errmsg("influx: %llu more lines refused",
                            static_cast<unsigned long long>(std::exchange(left_out_, 0)))));
 }

@@ -1,16 +1,16 @@
 #include "influx/worker/worker.h"
 
-#include <ctime>
-
 #include "influx/postgres/compat.h"
 #include "influx/postgres/error.h"
 #include "influx/postgres/settings.h"
 #include "influx/postgres/transaction.h"
+#include "influx/transport/clock.h"
 #include "influx/worker/signals.h"
 
 namespace influx::worker {
 
 using postgres::settings;
+using transport::monotonic_ns;
 
 namespace {
 
@@ -29,21 +29,16 @@ constexpr long kNapMs = 5;
 constexpr std::size_t kLoadDatagrams = 16;
 constexpr std::size_t kLoadBytes = std::size_t{64} * 1024;
 
-constexpr int kAttempts = 3;
 constexpr std::int64_t kNsPerMs = 1000000;
 constexpr std::int64_t kFinishNs =
     400 * kNsPerMs;  // leaves room in signals.h's grace for the last batch
 constexpr std::int64_t kDropReportNs = 10000 * kNsPerMs;
 
-std::int64_t clock_ns(clockid_t clock) noexcept {
-  timespec now{};
-  clock_gettime(clock, &now);
-  return std::int64_t{now.tv_sec} * 1000000000 + now.tv_nsec;
-}
-
-std::int64_t monotonic_ns() noexcept {
-  return clock_ns(CLOCK_MONOTONIC);
-}
+/// While the server can write nothing, pauses between attempts; each is twice the one before.
+constexpr std::int64_t kFirstPauseNs = 100 * kNsPerMs;
+constexpr std::int64_t kLongestPauseNs = 10000 * kNsPerMs;
+/// After so many attempts, about a minute, it may be the rows that are the reason.
+constexpr int kMostPatience = 12;
 
 std::int64_t batch_timeout_ns() noexcept {
   return settings.batch_timeout * kNsPerMs;
@@ -62,6 +57,9 @@ Worker::Worker(const LaunchArguments& arguments)
       listener_(arguments.port),
       inbox_(inbox_bytes()),
       catcher_(inbox_),
+      rejects_(arguments.namespace_oid, arguments.port, arguments.precision),
+      refusals_(rejects_),
+      transactions_(rejects_),
       ingestor_(arguments.namespace_oid, arguments.precision, refusals_, transactions_),
       memory_(postgres::guard([] {
         return AllocSetContextCreate(TopMemoryContext, "influx worker", ALLOCSET_DEFAULT_SIZES);
@@ -108,7 +106,7 @@ void Worker::run() {
     wait();
     handle_interrupts();
     // Behind a batch that is there already, the catcher goes on receiving while it is written.
-    if (!batch_is_full()) {
+    if (!batch_is_full() || resume_at_ns_.has_value()) {
       receive(kMostPerTurn);
       survey();
     }
@@ -134,10 +132,21 @@ void Worker::wait() {
 
 /// Milliseconds until something has to be done without being woken up, or -1.
 long Worker::wait_time() const {
-  if (!waits_since_ns_) return refusals_.has_more() ? RefusalLog::kIntervalMs : -1;
   if (batch_is_due()) return 0;
-  const std::int64_t left = *waits_since_ns_ + batch_timeout_ns() - monotonic_ns();
-  return static_cast<long>(std::max<std::int64_t>(0, (left + kNsPerMs - 1) / kNsPerMs));
+  long timeout = refusals_.wait_time();
+  const auto until = [&](std::int64_t at_ns) {
+    const std::int64_t left = at_ns - monotonic_ns();
+    const auto milliseconds =
+        static_cast<long>(std::max<std::int64_t>(0, (left + kNsPerMs - 1) / kNsPerMs));
+    timeout = timeout < 0 ? milliseconds : std::min(timeout, milliseconds);
+  };
+  if (resume_at_ns_.has_value()) {
+    until(*resume_at_ns_);
+    return timeout;
+  }
+  if (waits_since_ns_.has_value()) until(*waits_since_ns_ + batch_timeout_ns());
+  if (const auto next = ingestor_.next_attempt_ns()) until(*next);
+  return timeout;
 }
 
 void Worker::handle_interrupts() {
@@ -175,7 +184,7 @@ void Worker::report_losses() {
   const transport::ReceiveCounts counts = inbox_.counts();
   const std::uint64_t lost = counts.kernel_drops + counts.truncated;
   if (lost > reported_losses_ && monotonic_ns() - losses_reported_ns_ > kDropReportNs) {
-    refusals_.lose(lost - reported_losses_, "the kernel's buffer was full, or they were too large");
+    lose(lost - reported_losses_, "the kernel's buffer was full, or they were too large");
     reported_losses_ = lost;
     losses_reported_ns_ = monotonic_ns();
   }
@@ -187,7 +196,7 @@ void Worker::survey() {
     waits_since_ns_.reset();
   } else if (!waits_since_ns_) {
     // It may have waited behind the last batch. The clocks differ, so its age is bounded.
-    const std::int64_t age = clock_ns(CLOCK_REALTIME) - inbox_.oldest_unread_ns();
+    const std::int64_t age = transport::wall_clock_ns() - inbox_.oldest_unread_ns();
     waits_since_ns_ = monotonic_ns() - std::clamp<std::int64_t>(age, 0, batch_timeout_ns());
   }
 }
@@ -198,61 +207,42 @@ bool Worker::batch_is_full() const {
 }
 
 bool Worker::batch_is_due() const {
+  const std::int64_t now = monotonic_ns();
+  if (resume_at_ns_.has_value()) return now >= *resume_at_ns_;
+  if (const auto next = ingestor_.next_attempt_ns(); next.has_value() && now >= *next) return true;
   if (!waits_since_ns_) return false;
-  return batch_is_full() || inbox_.full() ||
-         monotonic_ns() - *waits_since_ns_ >= batch_timeout_ns();
+  return batch_is_full() || inbox_.full() || now - *waits_since_ns_ >= batch_timeout_ns();
 }
 
-/// Writes one batch, of what was received first. Whatever happens, its datagrams are done with.
+/// Writes one batch, of what was received first, or goes on with one that could not be written.
 void Worker::write_batch() {
   if (inbox_.unread_datagrams() >= kLoadDatagrams || inbox_.unread_bytes() >= kLoadBytes) {
     catcher_.resume(listener_.sockets());
   }
   pgstat_report_activity(STATE_RUNNING, "writing a batch");
   start_write_watch();
-
-  for (int attempt = 1;; ++attempt) {
-    ErrorData* report = nullptr;
-    try {
-      postgres::guard([&] {
-        take_batch();
-        stored_ += ingestor_.store();
-        transactions_.finish();
-      });
-      break;
-    } catch (const postgres::ServerError& error) {
-      report = error.release();
-    }
-    // Not about a row: those are dealt with below store().
-    transactions_.abort();
-    ingestor_.clear();
-    const bool last = attempt == kAttempts;
-    // Without even a transaction there is nothing to give up, and no use in going on.
-    if (last && batch_datagrams_ == 0) throw postgres::ServerError(report);
-    if (last) give_up_batch(report->message);
-    postgres::free_report(report);
-    if (last) break;
+  if (!resume_at_ns_.has_value()) take_batch();
+  const bool insist =
+      suspensions_ >= kMostPatience && !ingest::is_outside_of_rows(ingestor_.failure().sqlstate());
+  if (ingestor_.store(insist)) {
+    resume();
+  } else {
+    suspend();
   }
-
-  finished_datagrams_ += batch_datagrams_;
   stop_write_watch();
   catcher_.pause();
-  ingestor_.clear();
-  inbox_.release();
-  waits_since_ns_.reset();
   postgres::report_statistics(false);
   statistics_pending_ = true;
   pgstat_report_activity(STATE_IDLE, "listening");
   survey();
 }
 
-/// Reads datagrams up to the size of a batch, and parses and maps them. A batch ends with a
-/// datagram.
+/// Reads datagrams up to the size of a batch, and parses and maps them, behind the lines that
+/// waited for a table. A batch ends with a datagram.
 void Worker::take_batch() {
-  // Before anything that may fail: what is released in the end is what was read here.
-  inbox_.rewind();
+  transactions_.start_batch();
   batch_datagrams_ = 0;
-  transactions_.begin();
+  ingestor_.resume_held();
   std::size_t bytes = 0;
   const auto most_rows = static_cast<std::size_t>(settings.batch_size);
   const std::size_t most_bytes = static_cast<std::size_t>(settings.batch_bytes) * 1024;
@@ -264,9 +254,35 @@ void Worker::take_batch() {
   }
 }
 
-void Worker::give_up_batch(const char* reason) {
-  lost_datagrams_ += batch_datagrams_;
-  refusals_.lose(batch_datagrams_, reason);
+/// The server can write nothing now. The batch is kept; what is received meanwhile waits behind it.
+void Worker::suspend() {
+  const postgres::Error& reason = ingestor_.failure();
+  if (++suspensions_ == 1) {
+    suspended_at_ns_ = monotonic_ns();
+    ereport(WARNING, (errcode(reason.sqlstate()),
+                      errmsg("influx: nothing can be written now: %s", reason.what()),
+                      errdetail("What is received waits, up to influx.max_pending."),
+                      *reason.hint() != '\0' ? errhint("%s", reason.hint()) : 0));
+  }
+  std::int64_t pause = kFirstPauseNs;
+  for (int i = 1; i < suspensions_ && pause < kLongestPauseNs; ++i)
+    pause *= 2;
+  resume_at_ns_ = monotonic_ns() + std::min(pause, kLongestPauseNs);
+}
+
+/// The batch is done with.
+void Worker::resume() {
+  if (suspensions_ > 0) {
+    ereport(LOG, (errmsg("influx: writing again after %lld ms",
+                         static_cast<long long>((monotonic_ns() - suspended_at_ns_) / kNsPerMs))));
+  }
+  suspensions_ = 0;
+  resume_at_ns_.reset();
+  finished_datagrams_ += batch_datagrams_;
+  batch_datagrams_ = 0;
+  ingestor_.clear();
+  inbox_.release();
+  waits_since_ns_.reset();
 }
 
 /// Writes what was received before the process was told to end, as far as there is time.
@@ -274,11 +290,30 @@ void Worker::finish() {
   const std::int64_t deadline = monotonic_ns() + kFinishNs;
   receive(kMostAtEnd);
   survey();
-  while (waits_since_ns_.has_value() && monotonic_ns() < deadline) {
+  do {
     write_batch();
     MemoryContextReset(memory_);
-  }
+  } while (!resume_at_ns_.has_value() && waits_since_ns_.has_value() && monotonic_ns() < deadline);
+  give_up_batch();
   postgres::report_statistics(true);
+}
+
+/// Refuses the lines that wait for their table, or for the server.
+void Worker::give_up_batch() {
+  if (resume_at_ns_.has_value()) {
+    ingestor_.refuse_batch(ingestor_.failure());
+  }
+  if (ingestor_.held() > 0) {
+    ingestor_.refuse_held(
+        {ERRCODE_LOCK_NOT_AVAILABLE, "the listener was stopped while the table was locked"});
+  }
+  ingestor_.store(true);
+  resume();
+}
+
+void Worker::lose(std::uint64_t datagrams, const char* reason) {
+  ereport(WARNING, (errmsg("influx: %llu datagrams lost: %s",
+                           static_cast<unsigned long long>(datagrams), reason)));
 }
 
 void Worker::leave() noexcept {
@@ -287,18 +322,17 @@ void Worker::leave() noexcept {
   const transport::ReceiveCounts counts = inbox_.counts();
   const std::uint64_t unwritten = counts.datagrams - finished_datagrams_;
   if (unwritten > 0) {
-    refusals_.lose(unwritten, "the listener was stopped before they were written");
-    lost_datagrams_ += unwritten;
+    lose(unwritten, "the listener was stopped before they were written");
   }
   ereport(
       LOG,
-      (errmsg("influx: stopped: %llu datagrams received, %llu points stored, %llu lines refused, "
-              "%llu datagrams lost",
-              static_cast<unsigned long long>(counts.datagrams),
-              static_cast<unsigned long long>(stored_),
-              static_cast<unsigned long long>(refusals_.refused()),
-              static_cast<unsigned long long>(lost_datagrams_ + counts.kernel_drops +
-                                              counts.truncated))));
+      (errmsg(
+          "influx: stopped: %llu datagrams received, %llu points stored, %llu lines refused, "
+          "%llu datagrams lost",
+          static_cast<unsigned long long>(counts.datagrams),
+          static_cast<unsigned long long>(ingestor_.stored()),
+          static_cast<unsigned long long>(refusals_.refused()),
+          static_cast<unsigned long long>(unwritten + counts.kernel_drops + counts.truncated))));
 }
 
 }  // namespace influx::worker

@@ -1,103 +1,132 @@
 #pragma once
 
+#include <deque>
+
+#include "influx/ingest/batch_writer.h"
+#include "influx/ingest/held_lines.h"
 #include "influx/ingest/refusal.h"
 #include "influx/ingest/row_group.h"
 #include "influx/ingest/row_mapper.h"
 #include "influx/ingest/row_template.h"
+#include "influx/ingest/transaction_control.h"
 #include "influx/line_protocol/parser.h"
 #include "influx/schema/extension.h"
 #include "influx/schema/table_cache.h"
 
 namespace influx::ingest {
 
-/// How the owner of an Ingestor handles transactions: a listener has its own, a function is in its
-/// caller's.
-class TransactionControl {
- public:
-  virtual ~TransactionControl() = default;
-  /// Makes what was done so far final and goes on in a new transaction, if that is the owner's to
-  /// do.
-  virtual void next() = 0;
-  /// Makes what was done so far final, if that is the owner's to do.
-  virtual void commit() = 0;
-  /// After an error: rolls back and goes on in a new transaction. False where the error has to be
-  /// raised to the caller instead.
-  virtual bool recover() = 0;
-};
-
 /// Takes line protocol into the tables of one schema, a batch at a time:
 ///
+///     ingestor.resume_held();       // what waited for a table, if it need not wait any more
 ///     ingestor.add(text, origin);   // parse, map to rows; as often as wanted
-///     ingestor.store();             // make missing tables and columns, insert, commit
+///     ingestor.store();             // insert, make missing tables and columns, commit
 ///     ingestor.clear();             // forget the batch
 ///
 /// A batch is read first and written after. No lock is held on a table between the two, and tables
-/// are made and extended in between, so that nobody waits for a lock while holding another one.
+/// are made and extended in transactions of their own, so that nobody waits for a lock while
+/// holding another one.
 ///
-/// REQUIRES: a transaction by begin_transaction() around add() and store(), and in a function SPI
-/// connected. Texts stay valid until clear().
-class Ingestor {
+/// What becomes of a line: it is stored, or given to the RefusalHandler, or it waits: in the batch
+/// until store() has returned true, or, where its table is locked by somebody, beyond the batch.
+///
+/// The functions call the server and open transactions as they need them; no transaction need be
+/// open. In a function of the server SPI has to be connected. Texts stay valid until clear().
+/// Errors of the server are dealt with inside, where the transactions are the owner's; else they
+/// are thrown as postgres::ServerError. Where memory is short, std::bad_alloc may be thrown.
+class Ingestor : private UnwrittenRows {
  public:
   Ingestor(Oid namespace_oid, line_protocol::Precision precision, RefusalHandler& refusals,
            TransactionControl& transactions);
-  ~Ingestor();
+  ~Ingestor() override;
   Ingestor(const Ingestor&) = delete;
   Ingestor& operator=(const Ingestor&) = delete;
 
-  /// Parses `text` and maps its points to rows. Lines that cannot be stored are refused at once.
+  /// Parses `text` and maps its points to rows.
   void add(std::string_view text, const Origin& origin);
 
-  /// The number of lines that wait for store().
+  /// The number of lines of the batch, apart from refused ones and those that wait for a table.
   std::size_t pending() const noexcept { return pending_; }
 
-  /// The number of lines added since the object was made: points and malformed lines, each once.
-  std::uint64_t lines() const noexcept { return lines_; }
+  /// Stores what was added. Where the transactions are the owner's, trouble with a row costs that
+  /// row. False where the server can write nothing now, see failure(): the batch is kept, and
+  /// another call goes on with it. Where `insist`, it does not come to that: rows that cannot be
+  /// written are refused.
+  bool store(bool insist = false);
 
-  /// Stores what was added. Where the transactions are the owner's, a row that its table refuses
-  /// costs that row, and store() raises nothing that concerns rows. Returns the number of points
-  /// stored.
-  std::size_t store();
+  /// Why store() returned false.
+  const postgres::Error& failure() const noexcept { return failure_; }
+
+  /// Refuses what is left of a batch that could not be stored.
+  void refuse_batch(const postgres::Error& reason);
 
   /// Forgets the batch, stored or not.
   void clear();
 
+  // Lines whose table is locked.
+
+  /// Takes the lines into the batch for which an attempt is due, and whose tables are free by now.
+  /// To be called before add().
+  void resume_held();
+
+  /// When the next attempt is due, in nanoseconds of the monotonic clock; nothing where no line
+  /// waits.
+  std::optional<std::int64_t> next_attempt_ns() const noexcept { return held_.next_attempt_ns(); }
+
+  /// The number of lines that wait for a table.
+  std::size_t held() const noexcept { return held_.lines(); }
+
+  /// Refuses the lines that wait for a table, as part of the batch. With store() behind it, they
+  /// are done with.
+  void refuse_held(const postgres::Error& reason);
+
   /// Forgets what is known of the tables, as after a change of settings.
   void forget_tables();
 
+  // Since the object was made.
+
+  /// Lines added: points and malformed lines, each once.
+  std::uint64_t lines() const noexcept { return lines_; }
+  /// Points that are stored for good.
+  std::uint64_t stored() const noexcept { return writer_.stored(); }
+  /// Transactions that had to be repeated.
+  std::uint64_t retries() const noexcept { return writer_.retries(); }
+
  private:
   struct RememberedRefusal {
-    int sqlstate = 0;
-    std::string message;
-    std::string detail;
-    std::string hint;
-    TimestampTz until = 0;
+    postgres::Error error;
+    std::int64_t until_ns = 0;
+  };
+  /// Lines that waited for a table, and were taken into the batch.
+  struct Resumed {
+    std::string measurement;
+    HeldLines::Queue lines;
   };
 
-  bool map_lines(std::uint32_t first_number, std::uint32_t origin);
+  void map_lines(std::uint32_t first_number, std::uint32_t origin);
   void map_point(const Line& line);
+  void put_aside(const Line& line, const postgres::Error& error);
   bool append_by_template(const line_protocol::Point& point, const Line& line);
   void add_row(const std::shared_ptr<schema::Table>& table, const Line& line);
   RowGroup& group_for(const std::shared_ptr<const schema::Table>& table,
                       const std::shared_ptr<InsertPlan>& plan);
   void defer(const Line& line, std::string_view measurement, const schema::Table* table);
-  void refuse(const Line& line, const Refusal& refusal);
-  void refuse_deferred();
+  void refuse(const Line& line, Refusal refusal, std::string_view measurement);
 
-  void settle();
-  void extend_all();
+  bool extend_all();
+  bool extend(const schema::Extension& extension);
   void map_deferred();
+  void refuse_deferred(const postgres::Error& reason);
 
-  /// How rows are written: each group by one statement, or so that a refused row can be found.
-  enum class Mode : std::uint8_t { kTogether, kApart };
-  bool write(Mode mode);
-  void write_groups(Mode mode);
-  bool table_is_current(RowGroup& group);
-  void write_rows(RowGroup& group, std::size_t first, std::size_t count);
-  void refuse_rows();
-  void next_transaction();
-  void recover(ErrorData* report);
-  std::size_t commit_states() noexcept;
+  void hold_table(std::string_view measurement);
+  void hold_line(std::string_view measurement, const Line& line);
+  void resume(const std::string& measurement);
+  bool is_locked(const std::string& measurement);
 
+  void refuse_row(const RowGroup& group, const Line& line, const Refusal& refusal) override;
+  void map_again(const Line& line) override;
+  void hold(const std::string& measurement, const std::vector<Line>& lines) override;
+
+  Oid namespace_oid_;
   RefusalHandler& refusals_;
   TransactionControl& transactions_;
   line_protocol::Parser parser_;
@@ -106,13 +135,14 @@ class Ingestor {
   RowMapper mapper_;
   PlanCache plans_;
   RowTemplates templates_;
+  BatchWriter writer_;
 
   MemoryContext memory_;        ///< parent of the two below
   MemoryContext batch_memory_;  ///< reset by clear()
   MemoryContext row_memory_;    ///< reset for each line
 
   std::vector<Origin> origins_;
-  std::vector<std::unique_ptr<RowGroup>> groups_;
+  BatchWriter::Groups groups_;
   std::unordered_map<const InsertPlan*, RowGroup*> open_groups_;  ///< that took the last row
   std::uint64_t batch_ = 1;                                       ///< counts the batches
   std::vector<std::uint64_t> row_buffer_;                         ///< for RowShape::fill()
@@ -120,14 +150,17 @@ class Ingestor {
   std::unique_ptr<bool[]> nulls_;
   std::size_t nulls_size_ = 0;
   std::size_t pending_ = 0;
-  std::size_t stored_ = 0;
   std::uint64_t lines_ = 0;
-  int write_error_ = 0;  ///< SQLSTATE of the error that ended the last write()
-  std::string write_message_;
 
-  std::vector<Line> deferred_;  ///< wait for an extension of their table
+  std::vector<Line> deferred_;  ///< wait for an extension of their table, or to be mapped again
   std::map<std::string, schema::Extension, std::less<>> extensions_;
   std::map<std::string, RememberedRefusal, std::less<>> refused_extensions_;
+  HeldLines held_;
+  std::deque<Resumed> resumed_;
+
+  postgres::Error failure_{0, ""};
+  bool insist_ = false;      ///< of the last store()
+  bool cannot_map_ = false;  ///< the server was in trouble when lines were mapped; see failure_
 };
 
 }  // namespace influx::ingest

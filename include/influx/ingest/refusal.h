@@ -28,6 +28,7 @@ struct Refusal {
   const char* hint = nullptr;
   /// The byte of the line at which it went wrong, from 0; nothing where the line as such is sound.
   std::optional<std::size_t> position;
+  std::string_view measurement;  ///< of the line, UTF-8; empty where it is not known
 };
 
 /// The kinds of reasons for which lines are refused, as they are counted.

@@ -11,9 +11,9 @@ class RowGroup {
  public:
   /// How far the rows have come.
   enum class State : std::uint8_t {
-    kMapped,     ///< not in the table
-    kWritten,    ///< inserted by the open transaction
-    kCommitted,  ///< there for good, or refused: done with
+    kMapped,   ///< not in the table
+    kWritten,  ///< inserted by the open transaction
+    kDone,     ///< there for good, or given to somebody else
   };
 
   /// `memory` is where the rows are kept: they go with it, not with the group.
@@ -29,14 +29,15 @@ class RowGroup {
   /// Adds a row of the plan's descriptor, which is copied. Raises.
   void append(MinimalTuple row, const Line& line);
 
-  /// Inserts all rows by one statement. REQUIRES: a transaction with SPI connected. Raises.
+  /// Inserts all rows that were not refused, by one statement. REQUIRES: a transaction with SPI
+  /// connected. Raises.
   void insert();
 
-  /// Inserts the rows from `first` on, `count` of them. Raises.
+  /// The same for the rows from `first` on, `count` of them.
   void insert(std::size_t first, std::size_t count);
 
-  /// Notes that rows were refused by the table; each at most once.
-  void mark_refused(std::size_t first, std::size_t count);
+  /// Notes that a row was refused by the table; each at most once.
+  void mark_refused(std::size_t row);
   bool refused(std::size_t row) const noexcept { return !refused_.empty() && refused_[row]; }
   /// The number of rows that were not refused.
   std::size_t accepted() const noexcept { return lines_.size() - refused_count_; }

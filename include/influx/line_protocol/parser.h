@@ -56,7 +56,8 @@ class Parser {
   /// Reads up to the next point or refused line; comments and blank lines are skipped.
   Result next();
 
-  /// The point that next() found. REQUIRES: next() returned kPoint.
+  /// The point that next() found. REQUIRES: next() returned kPoint; or it returned kError, then the
+  /// measurement alone means something, and is empty where it was not read.
   const Point& point() const noexcept { return point_; }
 
   /// What was wrong. REQUIRES: next() returned kError.

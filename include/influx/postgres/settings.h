@@ -10,6 +10,13 @@ enum Layout : int {
   kLayoutJson,     ///< tags and fields as jsonb
 };
 
+/// What becomes of lines that are not stored.
+enum RejectsSetting : int {
+  kRejectsTable,  ///< kept in the table influx_rejects
+  kRejectsLog,    ///< written to the server log
+  kRejectsOff,    ///< counted only
+};
+
 /// Where INSERT finds the rows of a batch.
 enum RowSourceSetting : int {
   kRowSourceAuto,    ///< a named tuplestore, or arrays where the planner refuses it
@@ -29,7 +36,11 @@ struct Settings {
   bool auto_extend;
   int layout;  ///< Layout
   char* time_column;
-  int row_source;  ///< RowSourceSetting
+  int lock_timeout;     ///< ms
+  int rejects;          ///< RejectsSetting
+  int max_rejects;      ///< rows
+  int max_reject_rate;  ///< rows a second
+  int row_source;       ///< RowSourceSetting
 };
 
 extern Settings settings;

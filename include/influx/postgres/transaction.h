@@ -18,6 +18,10 @@ void commit_transaction();
 /// process.
 void abort_transaction();
 
+/// How long this process waits for a lock from now on, in milliseconds; then it is an error
+/// (lock_not_available). Nothing else that sets `lock_timeout` matters.
+void set_lock_wait(int milliseconds) noexcept;
+
 namespace detail {
 
 struct SubtransactionState {
@@ -54,6 +58,20 @@ ErrorData* in_subtransaction(Call&& call) {
   detail::roll_back_subtransaction(before);
   return detail::take_report(report);
 }
+
+/// A session that is somebody else for a while. Plain data.
+struct FormerUser {
+  Oid user;
+  int security_context;
+  int guc_nest_level;
+};
+
+/// Becomes the owner of `relation`, with a search_path on which there is nothing but the system, as
+/// the server itself does for the queries of a foreign key. The end of a subtransaction that fails
+/// undoes it. Raises.
+FormerUser become_owner_of(Oid relation);
+/// The way back. Raises.
+void become(const FormerUser& user);
 
 /// Runs `call` with `context` as the current memory context. On an error the server, or the guard
 /// that catches it, puts the context back.

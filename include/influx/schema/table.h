@@ -59,9 +59,10 @@ inline constexpr ColumnIndex kNoColumn = -1;
 class Table {
  public:
   /// Describes relation `relation_oid` of name `measurement` (UTF-8), which may be of any kind.
-  /// Takes and releases an AccessShareLock. Null where the relation has gone or got another name
-  /// since the caller looked.
-  static std::shared_ptr<Table> describe(std::string_view measurement, Oid relation_oid);
+  /// Takes and releases an AccessShareLock; where not `wait`, it throws lock_not_available instead
+  /// of waiting for it. Null where the relation has gone or got another name since the caller
+  /// looked.
+  static std::shared_ptr<Table> describe(std::string_view measurement, Oid relation_oid, bool wait);
   ~Table();
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
@@ -103,7 +104,7 @@ class Table {
 
  private:
   Table() = default;
-  bool read_catalog();
+  bool read_catalog(bool wait);
   void describe_column(const FormData_pg_attribute& attribute, bool may_insert);
   void index_columns();
   void find_special_columns();

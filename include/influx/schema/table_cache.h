@@ -10,8 +10,9 @@ namespace influx::schema {
 /// find() makes a new one. Announcements arrive when a transaction starts and when a lock is taken.
 class TableCache {
  public:
-  /// `namespace_oid` is the schema.
-  explicit TableCache(Oid namespace_oid);
+  /// `namespace_oid` is the schema. Where not `waits_for_locks`, a table that cannot be described
+  /// for being locked is an error (lock_not_available).
+  TableCache(Oid namespace_oid, bool waits_for_locks);
   ~TableCache();
   TableCache(const TableCache&) = delete;
   TableCache& operator=(const TableCache&) = delete;
@@ -36,6 +37,7 @@ class TableCache {
   static void on_relation_change(Datum argument, Oid relation_oid);
 
   Oid namespace_oid_;
+  bool waits_for_locks_;
   std::unordered_map<std::string, std::shared_ptr<Table>, Hash, std::equal_to<>> tables_;
   std::unordered_multimap<Oid, std::weak_ptr<Table>> by_oid_;
   std::shared_ptr<Table> missing_;  ///< always null

@@ -25,6 +25,8 @@ struct Endpoint {
 
   /// Address and port as in a URL: `127.0.0.1:8089`, `[::1]:8089`.
   std::string text() const;
+  /// The address alone, without a zone: `127.0.0.1`, `::1`. Empty where there is none.
+  std::string host() const;
   /// The port, in host byte order.
   std::uint16_t port() const noexcept;
   /// Whether both name the same family, address and port.

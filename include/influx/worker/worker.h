@@ -5,7 +5,7 @@
 #include "influx/transport/inbox.h"
 #include "influx/worker/launch.h"
 #include "influx/worker/listener.h"
-#include "influx/worker/refusal_log.h"
+#include "influx/worker/refusals.h"
 #include "influx/worker/worker_transactions.h"
 
 namespace influx::worker {
@@ -41,14 +41,18 @@ class Worker {
   bool batch_is_due() const;
   void write_batch();
   void take_batch();
-  void give_up_batch(const char* reason);
+  void suspend();
+  void resume();
   void finish();
+  void give_up_batch();
+  void lose(std::uint64_t datagrams, const char* reason);
 
   LaunchArguments arguments_;
   Listener listener_;
   transport::Inbox inbox_;
   transport::Catcher catcher_;
-  RefusalLog refusals_;
+  ingest::RejectTable rejects_;
+  Refusals refusals_;
   WorkerTransactions transactions_;
   ingest::Ingestor ingestor_;
   MemoryContext memory_;  ///< reset in each turn of the loop
@@ -62,9 +66,12 @@ class Worker {
   bool busy_ = false;  ///< the last receive() brought many datagrams
   bool statistics_pending_ = false;
 
-  std::uint64_t stored_ = 0;
-  std::uint64_t finished_datagrams_ = 0;  ///< whose lines were stored or refused, or given up
-  std::uint64_t lost_datagrams_ = 0;      ///< received, and not written
+  /// While the server can write nothing: when the batch is tried again, on the monotonic clock.
+  std::optional<std::int64_t> resume_at_ns_;
+  std::int64_t suspended_at_ns_ = 0;
+  int suspensions_ = 0;  ///< in a row
+
+  std::uint64_t finished_datagrams_ = 0;  ///< whose lines were stored or refused
   std::size_t batch_datagrams_ = 0;       ///< in the batch that is being written
   std::uint64_t reported_losses_ = 0;
   std::int64_t losses_reported_ns_ = 0;

@@ -1,24 +1,27 @@
 #pragma once
 
-#include "influx/ingest/ingestor.h"
+#include "influx/ingest/reject_table.h"
+#include "influx/ingest/transaction_control.h"
 
 namespace influx::worker {
 
-/// The transactions of a worker: its own, one after the other.
+/// The transactions of a worker: its own, one after the other. Refused lines are written by the
+/// transaction that is committed next.
 class WorkerTransactions : public ingest::TransactionControl {
  public:
-  /// Starts the first transaction of a batch. Raises.
-  void begin();
-  /// Ends the last one, where one is left open. Raises.
-  void finish();
-  /// Rolls back, where one is open.
-  void abort();
+  explicit WorkerTransactions(ingest::RejectTable& rejects) noexcept : rejects_(rejects) {}
 
-  void next() override;
+  /// A new batch begins, with all its time to wait for locks.
+  void start_batch() noexcept;
+
+  void begin() override;
   void commit() override;
   bool recover() override;
+  bool waits_for_locks() const noexcept override { return false; }
+  void stop_waiting() noexcept override;
 
  private:
+  ingest::RejectTable& rejects_;
   bool open_ = false;
 };
 

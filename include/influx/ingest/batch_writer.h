@@ -1,0 +1,73 @@
+#pragma once
+
+#include "influx/ingest/attempt.h"
+#include "influx/ingest/row_group.h"
+
+namespace influx::ingest {
+
+/// Learns what becomes of rows that are not written.
+class UnwrittenRows {
+ public:
+  virtual ~UnwrittenRows() = default;
+  /// The table refuses the row of this line.
+  virtual void refuse_row(const RowGroup& group, const Line& line, const Refusal& refusal) = 0;
+  /// The table has changed since these lines of it were mapped.
+  virtual void map_again(const Line& line) = 0;
+  /// The table of `measurement` is locked; these are its lines, in order of arrival.
+  virtual void hold(const std::string& measurement, const std::vector<Line>& lines) = 0;
+};
+
+/// Writes the rows of a batch: those of each group by one statement, all of them in one
+/// transaction, as long as nothing stands against it. What does is isolated step by step: a row
+/// that its table refuses costs that row, a table that is locked costs the time of its own rows.
+class BatchWriter {
+ public:
+  using Groups = std::vector<std::unique_ptr<RowGroup>>;
+
+  BatchWriter(TransactionControl& transactions, UnwrittenRows& unwritten) noexcept
+      : transactions_(transactions), unwritten_(unwritten) {}
+
+  /// Writes the groups that were only mapped, and commits what was done so far in any case. When it
+  /// returns true, all of them are written, or were given to UnwrittenRows. False where the server
+  /// cannot write now, see failure(); what has not been written stays in `groups` for another call.
+  /// Where `insist`, it does not come to that: rows that cannot be written are refused.
+  ///
+  /// `memory` is used for what the statements need, and lives as long as the batch. Where the
+  /// transactions are the caller's, the error is thrown instead, as postgres::ServerError.
+  bool write(Groups& groups, MemoryContext memory, bool insist);
+
+  /// Why write() returned false.
+  const postgres::Error& failure() const noexcept { return failure_; }
+
+  /// Since the object was made: points that are stored for good, and transactions that had to be
+  /// repeated.
+  std::uint64_t stored() const noexcept { return stored_; }
+  std::uint64_t retries() const noexcept { return retries_; }
+
+ private:
+  /// How rows are written, from fast to careful.
+  enum class Mode : std::uint8_t {
+    kTogether,  ///< in one transaction, each group by one statement
+    kApart,     ///< in one transaction, each group so that a refused row can be found
+    kAlone,     ///< the same, each group in a transaction of its own
+  };
+
+  bool try_to_write(Groups& groups, MemoryContext memory, Mode mode);
+  void write_groups(Groups& groups, Mode mode);
+  bool is_ready(Groups& groups, RowGroup& group);
+  void write_rows(RowGroup& group, std::size_t first, std::size_t count);
+  void put_off(Groups& groups, const RowGroup& group);
+  void refuse(RowGroup& group);
+  void settle_states(Groups& groups, bool committed) noexcept;
+
+  TransactionControl& transactions_;
+  UnwrittenRows& unwritten_;
+  RowGroup* current_ = nullptr;  ///< the one being written; null at the end of a transaction of all
+  postgres::Error failure_{0, ""};
+  bool insist_ = false;
+  std::vector<Line> put_off_;  ///< for put_off()
+  std::uint64_t stored_ = 0;
+  std::uint64_t retries_ = 0;
+};
+
+}  // namespace influx::ingest

@@ -1,0 +1,30 @@
+#pragma once
+
+namespace influx::ingest {
+
+/// How the owner of an Ingestor handles transactions: a listener has its own, a function is in its
+/// caller's. The functions are called from frames of plain data; they raise.
+class TransactionControl {
+ public:
+  virtual ~TransactionControl() = default;
+
+  /// Makes sure that a transaction is open, in which what was done before can be seen.
+  virtual void begin() = 0;
+
+  /// Makes what was done so far final, if that is the owner's to do.
+  virtual void commit() = 0;
+
+  /// After an error: rolls back what was done since the last begin(). False where the error has to
+  /// be raised to the caller instead.
+  virtual bool recover() = 0;
+
+  /// Whether to wait for a table that somebody has locked. Else its lines are kept and tried again
+  /// later, and the other tables go on.
+  virtual bool waits_for_locks() const noexcept = 0;
+
+  /// Called when a lock could not be had in time: no more time is to be spent on waiting for the
+  /// rest of this batch.
+  virtual void stop_waiting() noexcept = 0;
+};
+
+}  // namespace influx::ingest

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "influx/ingest/reject_table.h"
+#include "influx/worker/refusal_log.h"
+
+namespace influx::worker {
+
+/// What a worker does with the lines that it refuses: counts all of them, and keeps or logs as many
+/// as the settings allow.
+class Refusals : public ingest::RefusalHandler {
+ public:
+  explicit Refusals(ingest::RejectTable& table) noexcept : table_(table) {}
+
+  void refuse(const ingest::Line& line, const ingest::Origin& origin,
+              const ingest::Refusal& refusal) override;
+
+  /// Writes reports to the log that are due, or all of them where `now`.
+  void flush(bool now = false);
+
+  /// In how many milliseconds flush() may have something to say, or -1.
+  long wait_time() const noexcept;
+
+  std::uint64_t refused() const noexcept { return refused_; }
+
+ private:
+  /// Between two reports of how much went into the table.
+  static constexpr std::int64_t kReportNs = 10'000'000'000;
+  static constexpr std::int64_t kSecondNs = 1'000'000'000;
+
+  bool may_keep(std::int64_t now_ns) noexcept;
+  void report();
+
+  ingest::RejectTable& table_;
+  RefusalLog log_;
+  std::uint64_t refused_ = 0;
+
+  std::int64_t second_ns_ = 0;  ///< when the second began for which kept_ counts
+  int kept_ = 0;
+
+  std::uint64_t unreported_ = 0;
+  std::int64_t next_report_ns_ = 0;
+  std::uint64_t reported_written_ = 0;
+  std::uint64_t reported_dropped_ = 0;
+};
+
+}  // namespace influx::worker

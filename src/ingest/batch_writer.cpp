@@ -1,0 +1,160 @@
+#include "influx/ingest/batch_writer.h"
+
+#include "influx/postgres/transaction.h"
+
+namespace influx::ingest {
+
+namespace {
+
+/// How often a transaction is repeated for trouble of the moment.
+constexpr int kAttempts = 5;
+
+}  // namespace
+
+bool BatchWriter::write(Groups& groups, MemoryContext memory, bool insist) {
+  insist_ = insist;
+  Mode mode = Mode::kTogether;
+  int attempts = 0;
+  // It comes to an end: each turn is one attempt less, or another mode, or disposes of a group.
+  while (!try_to_write(groups, memory, mode)) {
+    ++retries_;
+    Trouble trouble = trouble_of(failure_.sqlstate());
+    if (trouble == Trouble::kLock) {
+      transactions_.stop_waiting();
+      if (current_ != nullptr) {
+        put_off(groups, *current_);
+        continue;
+      }
+      trouble = Trouble::kMoment;
+    }
+    if (trouble == Trouble::kMoment && ++attempts < kAttempts) continue;
+    attempts = 0;
+    if (mode != Mode::kAlone) {
+      // A transaction for each group needs the least of the server.
+      mode = trouble == Trouble::kServer || mode == Mode::kApart ? Mode::kAlone : Mode::kApart;
+    } else if (current_ != nullptr && (trouble != Trouble::kServer || insist_)) {
+      refuse(*current_);
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool BatchWriter::try_to_write(Groups& groups, MemoryContext memory, Mode mode) {
+  current_ = nullptr;
+  const std::optional<postgres::Error> failure = attempt(transactions_, [&] {
+    transactions_.begin();
+    postgres::in_context(memory, [&] { write_groups(groups, mode); });
+    transactions_.commit();
+  });
+  settle_states(groups, !failure.has_value());
+  if (failure.has_value()) failure_ = *failure;
+  return !failure.has_value();
+}
+
+void BatchWriter::write_groups(Groups& groups, Mode mode) {
+  // A deferred constraint would refuse the whole transaction when it commits.
+  const auto check_at_once = [&] {
+    if (mode != Mode::kTogether) SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0);
+  };
+  check_at_once();
+  for (const auto& group : groups) {
+    if (group->state != RowGroup::State::kMapped) continue;
+    current_ = group.get();
+    if (!is_ready(groups, *group)) continue;
+    if (mode == Mode::kTogether) {
+      group->insert();
+    } else {
+      write_rows(*group, 0, group->lines().size());
+    }
+    group->state = RowGroup::State::kWritten;
+    if (mode != Mode::kAlone) continue;
+    transactions_.commit();
+    settle_states(groups, true);
+    transactions_.begin();
+    check_at_once();
+  }
+  current_ = nullptr;
+}
+
+/// Takes the lock that the INSERT needs, which also tells of changes. False where the rows cannot
+/// be written now; then they have been given away.
+bool BatchWriter::is_ready(Groups& groups, RowGroup& group) {
+  const Oid table = group.table().oid;
+  if (transactions_.waits_for_locks()) {
+    LockRelationOid(table, RowExclusiveLock);
+  } else if (!ConditionalLockRelationOid(table, RowExclusiveLock)) {
+    put_off(groups, group);
+    return false;
+  }
+  if (group.table().current) return true;
+  UnlockRelationOid(table, RowExclusiveLock);
+  for (std::size_t row = 0; row < group.lines().size(); ++row) {
+    if (!group.refused(row)) unwritten_.map_again(group.lines()[row]);
+  }
+  group.state = RowGroup::State::kDone;
+  return false;
+}
+
+/// Writes the rows so that each that its table refuses costs itself only: a part of them that is
+/// refused is halved. Raises what is not about rows.
+void BatchWriter::write_rows(RowGroup& group, std::size_t first, std::size_t count) {
+  const bool whole = count == group.lines().size();
+  ErrorData* error = postgres::in_subtransaction([&] {
+    if (whole) {
+      group.insert();
+    } else {
+      group.insert(first, count);
+    }
+  });
+  if (error == nullptr) return;
+  const Trouble trouble = trouble_of(error->sqlerrcode);
+  const bool about_rows = trouble == Trouble::kRow || (trouble == Trouble::kServer && insist_);
+  if (!about_rows) ReThrowError(error);
+  if (count > 1) {
+    FreeErrorData(error);
+    write_rows(group, first, count / 2);
+    write_rows(group, first + count / 2, count - count / 2);
+    return;
+  }
+  unwritten_.refuse_row(group, group.lines()[first], refusal_of(*error));
+  group.mark_refused(first);
+}
+
+/// Gives away the rows of the table of `group`, which is locked: all of them, so that their order
+/// is kept.
+void BatchWriter::put_off(Groups& groups, const RowGroup& group) {
+  put_off_.clear();
+  for (const auto& each : groups) {
+    if (each->state != RowGroup::State::kMapped || each->table().oid != group.table().oid) continue;
+    for (std::size_t row = 0; row < each->lines().size(); ++row) {
+      if (!each->refused(row)) put_off_.push_back(each->lines()[row]);
+    }
+    each->state = RowGroup::State::kDone;
+  }
+  std::sort(put_off_.begin(), put_off_.end(), [](const Line& left, const Line& right) {
+    return std::pair(left.origin, left.number) < std::pair(right.origin, right.number);
+  });
+  unwritten_.hold(group.table().measurement, put_off_);
+}
+
+/// Refuses the rows of a group that cannot be written even alone, with the error that came last.
+void BatchWriter::refuse(RowGroup& group) {
+  const Refusal refusal = refusal_of(failure_);
+  for (std::size_t row = 0; row < group.lines().size(); ++row) {
+    if (!group.refused(row)) unwritten_.refuse_row(group, group.lines()[row], refusal);
+  }
+  group.state = RowGroup::State::kDone;
+}
+
+/// What was written is there for good, or is to be written again.
+void BatchWriter::settle_states(Groups& groups, bool committed) noexcept {
+  for (const auto& group : groups) {
+    if (group->state != RowGroup::State::kWritten) continue;
+    group->state = committed ? RowGroup::State::kDone : RowGroup::State::kMapped;
+    if (committed) stored_ += group->accepted();
+  }
+}
+
+}  // namespace influx::ingest

@@ -1,0 +1,77 @@
+#include "influx/ingest/held_lines.h"
+
+namespace influx::ingest {
+
+namespace {
+
+constexpr std::size_t kBlockBytes = std::size_t{64} * 1024;
+
+bool same_origin(const Origin& left, const Origin& right) noexcept {
+  return left.received_ns == right.received_ns && left.sender == right.sender;
+}
+
+}  // namespace
+
+void HeldLines::hold(std::string_view measurement, int attempts, std::int64_t now_ns) {
+  Queue& queue = queues_.try_emplace(std::string(measurement)).first->second;
+  queue.attempts_ = attempts;
+  std::int64_t pause = kFirstPauseNs;
+  for (int i = 1; i < attempts && pause < kLongestPauseNs; ++i)
+    pause *= 2;
+  queue.next_attempt_ns_ = now_ns + std::min(pause, kLongestPauseNs);
+}
+
+void HeldLines::add(std::string_view measurement, const Line& line, const Origin& origin) {
+  Queue& queue = queues_.find(measurement)->second;
+  const std::size_t before = queue.bytes_;
+  if (queue.origins_.empty() || !same_origin(queue.origins_.back(), origin)) {
+    queue.origins_.push_back(origin);
+    queue.bytes_ += sizeof(Origin);
+  }
+  if (queue.blocks_.empty() ||
+      queue.blocks_.back().capacity() - queue.blocks_.back().size() < line.text.size()) {
+    queue.blocks_.emplace_back().reserve(std::max(kBlockBytes, line.text.size()));
+    queue.bytes_ += queue.blocks_.back().capacity();
+  }
+  std::string& block = queue.blocks_.back();
+  const std::size_t offset = block.size();
+  block += line.text;
+  queue.lines_.push_back({std::string_view(block).substr(offset), line.number,
+                          static_cast<std::uint32_t>(queue.origins_.size() - 1)});
+  queue.bytes_ += sizeof(Queue::Entry);
+  bytes_ += queue.bytes_ - before;
+  ++lines_;
+}
+
+std::optional<std::int64_t> HeldLines::next_attempt_ns() const noexcept {
+  std::optional<std::int64_t> next;
+  for (const auto& entry : queues_) {
+    const std::int64_t at = entry.second.next_attempt_ns_;
+    if (!next || at < *next) next = at;
+  }
+  return next;
+}
+
+std::vector<std::string> HeldLines::due(std::int64_t now_ns) const {
+  std::vector<std::string> measurements;
+  for (const auto& [measurement, queue] : queues_) {
+    if (queue.next_attempt_ns_ <= now_ns) measurements.push_back(measurement);
+  }
+  return measurements;
+}
+
+HeldLines::Queue HeldLines::release(std::string_view measurement) {
+  const auto found = queues_.find(measurement);
+  Queue queue = std::move(found->second);
+  queues_.erase(found);
+  lines_ -= queue.size();
+  bytes_ -= queue.bytes_;
+  return queue;
+}
+
+int HeldLines::attempts(std::string_view measurement) const noexcept {
+  const auto found = queues_.find(measurement);
+  return found == queues_.end() ? 0 : found->second.attempts_;
+}
+
+}  // namespace influx::ingest

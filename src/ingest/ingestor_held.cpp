@@ -1,0 +1,107 @@
+// The part of Ingestor that deals with tables which are locked by somebody.
+
+#include "influx/ingest/ingestor.h"
+#include "influx/postgres/settings.h"
+#include "influx/postgres/text.h"
+#include "influx/transport/clock.h"
+
+namespace influx::ingest {
+
+using transport::monotonic_ns;
+
+namespace {
+
+/// From this attempt on a table that is locked is worth a message: about a third of a second.
+constexpr int kAttemptsUntilTold = 4;
+
+}  // namespace
+
+/// From now on the lines of a table wait: an attempt at it has failed.
+void Ingestor::hold_table(std::string_view measurement) {
+  int attempts = held_.attempts(measurement);
+  for (const Resumed& resumed : resumed_) {
+    if (resumed.measurement == measurement) attempts = std::max(attempts, resumed.lines.attempts());
+  }
+  held_.hold(measurement, ++attempts, monotonic_ns());
+  if (attempts != kAttemptsUntilTold) return;
+  ereport(WARNING, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+                    errmsg("influx: table \"%s\" is locked by another session, its lines wait",
+                           postgres::server_string(measurement))));
+}
+
+void Ingestor::hold_line(std::string_view measurement, const Line& line) {
+  const std::size_t most = static_cast<std::size_t>(postgres::settings.max_pending) * 1024;
+  if (held_.bytes() + line.text.size() <= most) {
+    held_.add(measurement, line, origins_[line.origin]);
+    return;
+  }
+  Refusal refusal;
+  refusal.sqlstate = ERRCODE_LOCK_NOT_AVAILABLE;
+  refusal.message =
+      psprintf("table \"%s\" is locked, and influx.max_pending allows no more to wait",
+               postgres::server_string(measurement));
+  refuse(line, refusal, measurement);
+}
+
+void Ingestor::hold(const std::string& measurement, const std::vector<Line>& lines) {
+  hold_table(measurement);
+  for (const Line& line : lines)
+    hold_line(measurement, line);
+}
+
+void Ingestor::resume_held() {
+  for (const std::string& measurement : held_.due(monotonic_ns())) {
+    bool locked = false;
+    const auto failure = attempt(transactions_, [&] {
+      transactions_.begin();
+      locked = is_locked(measurement);
+      if (locked) hold_table(measurement);
+    });
+    if (failure.has_value()) {
+      postgres::guard([&] { hold_table(measurement); });
+    } else if (!locked) {
+      if (held_.attempts(measurement) >= kAttemptsUntilTold) {
+        postgres::guard([&] {
+          ereport(LOG, (errmsg("influx: table \"%s\" is free again",
+                               postgres::server_string(measurement))));
+        });
+      }
+      resume(measurement);
+    }
+  }
+}
+
+/// Takes the lines of a table into the batch.
+void Ingestor::resume(const std::string& measurement) {
+  resumed_.push_back({measurement, held_.release(measurement)});
+  const HeldLines::Queue& queue = resumed_.back().lines;
+  lines_ -= queue.size();
+  queue.for_each([&](const Line& line, const Origin& origin) {
+    const auto index = static_cast<std::uint32_t>(origins_.size());
+    origins_.push_back(origin);
+    parser_.reset(line.text);
+    map_lines(line.number, index);
+  });
+}
+
+/// Whether the INSERT would have to wait for the table. Nothing stays locked.
+bool Ingestor::is_locked(const std::string& measurement) {
+  const Oid table = get_relname_relid(postgres::server_string(measurement), namespace_oid_);
+  if (table == InvalidOid) return false;
+  if (!ConditionalLockRelationOid(table, RowExclusiveLock)) return true;
+  UnlockRelationOid(table, RowExclusiveLock);
+  return false;
+}
+
+void Ingestor::refuse_held(const postgres::Error& reason) {
+  for (const std::string& measurement : held_.measurements()) {
+    resumed_.push_back({measurement, held_.release(measurement)});
+    resumed_.back().lines.for_each([&](Line line, const Origin& origin) {
+      line.origin = static_cast<std::uint32_t>(origins_.size());
+      origins_.push_back(origin);
+      postgres::guard([&] { refuse(line, refusal_of(reason), measurement); });
+    });
+  }
+}
+
+}  // namespace influx::ingest

@@ -1,0 +1,64 @@
+#include "influx/worker/refusals.h"
+
+#include "influx/postgres/settings.h"
+#include "influx/transport/clock.h"
+
+namespace influx::worker {
+
+using postgres::settings;
+using transport::monotonic_ns;
+
+void Refusals::refuse(const ingest::Line& line, const ingest::Origin& origin,
+                      const ingest::Refusal& refusal) {
+  ++refused_;
+  switch (static_cast<postgres::RejectsSetting>(settings.rejects)) {
+    case postgres::kRejectsOff:
+      break;
+    case postgres::kRejectsLog:
+      log_.report(line, origin, refusal);
+      break;
+    case postgres::kRejectsTable:
+      ++unreported_;
+      if (may_keep(monotonic_ns())) table_.keep(line, origin, refusal);
+      break;
+  }
+}
+
+bool Refusals::may_keep(std::int64_t now_ns) noexcept {
+  if (settings.max_rejects == 0) return false;
+  if (now_ns - second_ns_ >= kSecondNs) {
+    second_ns_ = now_ns;
+    kept_ = 0;
+  }
+  if (kept_ >= settings.max_reject_rate) return false;
+  ++kept_;
+  return true;
+}
+
+void Refusals::flush(bool now) {
+  log_.flush(now);
+  if (unreported_ > 0 && (now || monotonic_ns() >= next_report_ns_)) report();
+}
+
+/// The rows tell the rest.
+void Refusals::report() {
+  const std::uint64_t written =
+      table_.written() - std::exchange(reported_written_, table_.written());
+  const bool failed = table_.dropped() != std::exchange(reported_dropped_, table_.dropped());
+  const char* name = table_.name().empty() ? "influx_rejects" : table_.name().c_str();
+  ereport(WARNING,
+          (errmsg("influx: %llu lines refused, %llu of them kept in table %s",
+                  static_cast<unsigned long long>(std::exchange(unreported_, 0)),
+                  static_cast<unsigned long long>(written), name),
+           failed ? errdetail("Some could not be kept: %s.", table_.failure().c_str()) : 0));
+  next_report_ns_ = monotonic_ns() + kReportNs;
+}
+
+long Refusals::wait_time() const noexcept {
+  if (log_.has_more()) return RefusalLog::kIntervalMs;
+  if (unreported_ == 0) return -1;
+  const std::int64_t left = next_report_ns_ - monotonic_ns();
+  return static_cast<long>(std::max<std::int64_t>(0, left) / 1000000 + 1);
+}
+
+}  // namespace influx::worker
