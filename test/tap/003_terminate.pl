@@ -89,7 +89,7 @@ unlike(log_since($node, $offset), qr/PANIC|terminated by signal/, 'and nothing c
 is( $node->safe_psql('postgres', 'SELECT count(*) - count(DISTINCT n) FROM flood'),
 	'0', 'nothing was stored twice');
 
-# While it waits for a lock that somebody else holds.
+# While lines wait for a table that somebody else has locked.
 $node->safe_psql('postgres', 'TRUNCATE flood');
 $pid = launch($node, $port);
 my $session = $node->background_psql('postgres');
@@ -97,12 +97,12 @@ $session->set_query_timer_restart;
 $session->query_safe('BEGIN; LOCK TABLE flood IN ACCESS EXCLUSIVE MODE');
 $offset = log_size($node);
 send_lines(udp($port), map { "flood,host=lock n=${_}i" } 1 .. 10);
-wait_for_value($node,
-	"SELECT count(*) > 0 FROM pg_locks WHERE pid = $pid AND NOT granted",
-	't', 'the listener waits for the lock');
-ends_soon(terminate($pid), 'a listener that waits for a lock ends');
-my ($lost) = log_of($node, $pid, $offset) =~ /(\d+) datagrams lost\n/;
-is($lost, 1, 'what could not be written is reported as lost');
+wait_for_log($node, qr/\[$pid\] WARNING:  influx: table "flood" is locked/, $offset, 'lines wait for the lock');
+ends_soon(terminate($pid), 'a listener with lines that wait for a lock ends');
+my $ending = log_of($node, $pid, $offset);
+like($ending, qr/10 lines refused, 0 datagrams lost\n/, 'what could not be written is refused');
+like($ending, qr/line refused: the listener was stopped while the table was locked \(SQLSTATE 55P03\)/,
+	'with the reason');
 $session->query_safe('COMMIT');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM flood'), '0', 'and was not written');
 
@@ -110,13 +110,13 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM flood'), '0', 'and was not
 $pid = launch($node, $port);
 $sender = flood($port, rate => 50_000);
 ok($node->poll_query_until('postgres', 'SELECT count(*) > 10000 FROM flood'), 'load comes in');
+$offset = log_size($node);
 $session->query_safe('BEGIN; LOCK TABLE flood IN ACCESS EXCLUSIVE MODE');
-wait_for_value($node,
-	"SELECT count(*) > 0 FROM pg_locks WHERE pid = $pid AND NOT granted",
-	't', 'the listener waits for the lock under load');
+wait_for_log($node, qr/\[$pid\] WARNING:  influx: table "flood" is locked/, $offset,
+	'lines wait for the lock under load');
 $seconds = terminate($pid);
 stop_sender($sender);
-ends_soon($seconds, 'a listener that waits for a lock under load ends');
+ends_soon($seconds, 'a listener with lines that wait for a lock under load ends');
 $session->query_safe('COMMIT');
 $session->quit;
 

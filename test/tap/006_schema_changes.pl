@@ -239,11 +239,11 @@ sql('CREATE TABLE locked (time timestamptz, n bigint)');
 foreach my $mode ('ACCESS EXCLUSIVE', 'SHARE')
 {
 	sql('TRUNCATE locked');
+	$offset = log_size($node);
 	$session->query_safe("BEGIN; LOCK TABLE locked IN $mode MODE");
 	my @lines = map { "locked n=${_}i" } 1 .. 2000;
 	send_lines($socket, splice(@lines, 0, 500));
-	wait_for_value($node, "SELECT count(*) > 0 FROM pg_locks WHERE pid = $pid AND NOT granted",
-		't', "$mode: the listener waits");
+	wait_for_log($node, qr/\[$pid\] WARNING:  influx: table "locked" is locked/, $offset, "$mode: the lines wait");
 	send_lines($socket, @lines);
 	is($session->query_safe('SELECT count(*) FROM locked'), '0', "$mode: nothing is stored under the lock");
 	$session->query_safe('COMMIT');
@@ -254,9 +254,10 @@ foreach my $mode ('ACCESS EXCLUSIVE', 'SHARE')
 # A user who reads a table keeps it from being extended; the lines wait.
 sql('CREATE TABLE read_only_for_now (time timestamptz, n bigint)');
 $session->query_safe('BEGIN; SELECT count(*) FROM read_only_for_now');
+$offset = log_size($node);
 send_lines($socket, map { "read_only_for_now n=${_}i,fresh=1i" } 1 .. 10);
-wait_for_value($node, "SELECT count(*) > 0 FROM pg_locks WHERE pid = $pid AND NOT granted",
-	't', 'the listener waits to add a column');
+wait_for_log($node, qr/\[$pid\] WARNING:  influx: table "read_only_for_now" is locked/, $offset,
+	'lines that need another column wait');
 $session->query_safe('COMMIT');
 wait_for_value($node, 'SELECT count(fresh) FROM read_only_for_now', '10', 'and adds it then');
 $session->quit;
