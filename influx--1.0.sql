@@ -92,6 +92,14 @@ USING (EXISTS (SELECT FROM pg_catalog.pg_roles
                 WHERE rolname OPERATOR(pg_catalog.=) role AND pg_catalog.pg_has_role(oid, 'USAGE')));
 GRANT SELECT ON influx_rejects TO PUBLIC;
 
+CREATE FUNCTION influx_replay(since timestamptz DEFAULT '-infinity', until timestamptz DEFAULT 'infinity',
+                              measurement text DEFAULT NULL)
+RETURNS TABLE (stored bigint, rejected bigint)
+AS 'MODULE_PATHNAME', 'influx_replay'
+LANGUAGE C VOLATILE ROWS 1;
+COMMENT ON FUNCTION influx_replay(timestamptz, timestamptz, text)
+IS 'store lines of influx_rejects that were received from since until before until, and remove them there';
+
 -- Opening ports and sending into the network is for those whom an administrator allows it.
 REVOKE EXECUTE ON FUNCTION worker_launch(regnamespace, text, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION worker_launch(regnamespace, integer, text) FROM PUBLIC;
@@ -99,3 +107,4 @@ REVOKE EXECUTE ON FUNCTION worker_launch(text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION worker_launch(integer) FROM PUBLIC;
 REVOKE EXECUTE ON PROCEDURE send_packet(text, text, text) FROM PUBLIC;
 REVOKE EXECUTE ON PROCEDURE send_packet(text, integer, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION influx_replay(timestamptz, timestamptz, text) FROM PUBLIC;

@@ -11,8 +11,6 @@ namespace influx::ingest {
 
 namespace {
 
-constexpr const char* kName = "influx_rejects";
-
 const char* const kColumns[] = {"time",          "schema",       "port",        "role",
                                 "\"precision\"", "sender",       "sender_port", "measurement",
                                 "line",          "\"position\"", "sqlstate",    "reason"};
@@ -70,10 +68,10 @@ void RejectTable::write() {
   if (in_transaction_ == waiting_.size()) return;
   bool locked = false;
   ErrorData* error = postgres::in_subtransaction([&] {
-    const Oid table = schema::own_relation(kName);
+    const Oid table = schema::own_relation(kRejectTable);
     if (table == InvalidOid) {
       ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-                      errmsg("table \"%s\" of extension influx does not exist", kName)));
+                      errmsg("table \"%s\" of extension influx does not exist", kRejectTable)));
     }
     locked = !ConditionalLockRelationOid(table, RowExclusiveLock);
     if (!locked) insert_all(table);
@@ -91,12 +89,12 @@ void RejectTable::write() {
 }
 
 void RejectTable::insert_all(Oid table) {
-  const postgres::FormerUser listener = postgres::become_owner_of(table);
+  const postgres::FormerUser listener = postgres::become(postgres::owner_of(table));
   prepare(table);
   for (std::size_t i = in_transaction_; i < waiting_.size(); ++i)
     insert(waiting_[i]);
   trim();
-  postgres::become(listener);
+  postgres::become_again(listener);
 }
 
 void RejectTable::prepare(Oid table) {
@@ -107,7 +105,8 @@ void RejectTable::prepare(Oid table) {
 
   StringInfoData qualified;
   initStringInfo(&qualified);
-  postgres::append_qualified(&qualified, postgres::schema_name(get_rel_namespace(table)), kName);
+  postgres::append_qualified(&qualified, postgres::schema_name(get_rel_namespace(table)),
+                             kRejectTable);
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfo(&sql, "INSERT INTO %s (", qualified.data);

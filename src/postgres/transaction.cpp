@@ -29,22 +29,28 @@ void set_lock_wait(int milliseconds) noexcept {
   LockTimeout = milliseconds;
 }
 
-FormerUser become_owner_of(Oid relation) {
-  FormerUser former{};
-  GetUserIdAndSecContext(&former.user, &former.security_context);
+Oid owner_of(Oid relation) {
   HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
   if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for relation %u", relation);
   const Oid owner = reinterpret_cast<Form_pg_class>(GETSTRUCT(tuple))->relowner;
   ReleaseSysCache(tuple);
-  SetUserIdAndSecContext(
-      owner, former.security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+  return owner;
+}
+
+FormerUser become(Oid user) {
+  FormerUser former{};
+  GetUserIdAndSecContext(&former.user, &former.security_context);
+  if (user != former.user) {
+    SetUserIdAndSecContext(
+        user, former.security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+  }
   former.guc_nest_level = NewGUCNestLevel();
   set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
                     GUC_ACTION_SAVE, true, 0, false);
   return former;
 }
 
-void become(const FormerUser& user) {
+void become_again(const FormerUser& user) {
   AtEOXact_GUC(false, user.guc_nest_level);
   SetUserIdAndSecContext(user.user, user.security_context);
 }

@@ -27,7 +27,7 @@ class CallersTransaction : public influx::ingest::TransactionControl {
  public:
   void begin() override { CommandCounterIncrement(); }
   void commit() override {}
-  bool recover() override { return false; }
+  bool recover(int) override { return false; }
   bool waits_for_locks() const noexcept override { return true; }
   void stop_waiting() noexcept override {}
 };

@@ -27,7 +27,7 @@ void WorkerTransactions::commit() {
   open_ = false;
 }
 
-bool WorkerTransactions::recover() {
+bool WorkerTransactions::recover(int) {
   postgres::abort_transaction();
   rejects_.end(false);
   open_ = false;

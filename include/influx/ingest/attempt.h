@@ -27,7 +27,7 @@ std::optional<postgres::Error> attempt(TransactionControl& transactions, Call&& 
   } catch (const std::bad_alloc&) {
     // Told below, when this block is over: the server is called there.
   }
-  if (!transactions.recover()) {
+  if (!transactions.recover(report != nullptr ? report->sqlerrcode : ERRCODE_OUT_OF_MEMORY)) {
     if (report != nullptr) throw postgres::ServerError(report);
     throw std::bad_alloc();
   }

@@ -5,6 +5,8 @@
 
 namespace influx::ingest {
 
+inline constexpr const char* kRejectTable = "influx_rejects";
+
 /// The table `influx_rejects` of the extension, as seen by a listener: keeps refused lines, and
 /// writes them with the batch to which they belong. Nobody but the extension's owner need have
 /// rights on the table: it is written as its owner.

@@ -14,9 +14,9 @@ class TransactionControl {
   /// Makes what was done so far final, if that is the owner's to do.
   virtual void commit() = 0;
 
-  /// After an error: rolls back what was done since the last begin(). False where the error has to
-  /// be raised to the caller instead.
-  virtual bool recover() = 0;
+  /// After an error of this SQLSTATE: rolls back what was done since the last begin(). False where
+  /// the error has to be raised to the caller instead.
+  virtual bool recover(int sqlstate) = 0;
 
   /// Whether to wait for a table that somebody has locked. Else its lines are kept and tried again
   /// later, and the other tables go on.

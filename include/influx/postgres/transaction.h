@@ -59,19 +59,23 @@ ErrorData* in_subtransaction(Call&& call) {
   return detail::take_report(report);
 }
 
-/// A session that is somebody else for a while. Plain data.
+/// Who a session was before become(). Plain data.
 struct FormerUser {
   Oid user;
   int security_context;
   int guc_nest_level;
 };
 
-/// Becomes the owner of `relation`, with a search_path on which there is nothing but the system, as
-/// the server itself does for the queries of a foreign key. The end of a subtransaction that fails
-/// undoes it. Raises.
-FormerUser become_owner_of(Oid relation);
+/// The role that owns a relation. Raises.
+Oid owner_of(Oid relation);
+
+/// Becomes `user`, with a search_path on which there is nothing but the system, as the server
+/// itself does for the queries of a foreign key. The end of a subtransaction that fails undoes it.
+/// Raises.
+FormerUser become(Oid user);
+
 /// The way back. Raises.
-void become(const FormerUser& user);
+void become_again(const FormerUser& user);
 
 /// Runs `call` with `context` as the current memory context. On an error the server, or the guard
 /// that catches it, puts the context back.

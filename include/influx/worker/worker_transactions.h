@@ -16,7 +16,7 @@ class WorkerTransactions : public ingest::TransactionControl {
 
   void begin() override;
   void commit() override;
-  bool recover() override;
+  bool recover(int sqlstate) override;
   bool waits_for_locks() const noexcept override { return false; }
   void stop_waiting() noexcept override;
 

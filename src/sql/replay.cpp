@@ -1,0 +1,220 @@
+// influx_replay(): lines that listeners could not store, tried again.
+
+#include "influx/ingest/convert.h"
+#include "influx/ingest/ingestor.h"
+#include "influx/ingest/reject_table.h"
+#include "influx/postgres/compat.h"
+#include "influx/postgres/error.h"
+#include "influx/postgres/text.h"
+#include "influx/postgres/transaction.h"
+#include "influx/schema/own_relation.h"
+#include "influx/sql/arguments.h"
+
+namespace {
+
+using influx::ingest::Ingestor;
+using influx::ingest::Line;
+using influx::ingest::Origin;
+using influx::ingest::Refusal;
+using influx::line_protocol::Precision;
+namespace postgres = influx::postgres;
+
+/// The caller's transaction, in parts that can be rolled back: what a line meets costs the line.
+class PartsOfTransaction : public influx::ingest::TransactionControl {
+ public:
+  void begin() override {
+    if (open_) return;
+    before_ = postgres::detail::begin_subtransaction();
+    open_ = true;
+  }
+  void commit() override {
+    if (!open_) return;
+    MemoryContext context = CurrentMemoryContext;
+    postgres::detail::commit_subtransaction(before_);
+    MemoryContextSwitchTo(context);
+    open_ = false;
+  }
+  bool recover(int sqlstate) override {
+    if (ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION)) {
+      return false;
+    }
+    MemoryContext context = CurrentMemoryContext;
+    if (open_) postgres::detail::roll_back_subtransaction(before_);
+    MemoryContextSwitchTo(context);
+    open_ = false;
+    return true;
+  }
+  bool waits_for_locks() const noexcept override { return true; }
+  void stop_waiting() noexcept override {}
+
+ private:
+  postgres::detail::SubtransactionState before_{};
+  bool open_ = false;
+};
+
+/// Notes which of the texts given to an ingestor were refused, by the order in which they were.
+class NoteRefusals : public influx::ingest::RefusalHandler {
+ public:
+  void refuse(const Line& line, const Origin&, const Refusal&) override {
+    if (refused_.size() <= line.origin) refused_.resize(line.origin + 1, false);
+    refused_[line.origin] = true;
+  }
+  bool refused(std::size_t origin) const noexcept {
+    return origin < refused_.size() && refused_[origin];
+  }
+
+ private:
+  std::vector<bool> refused_;
+};
+
+struct Replay {
+  Replay(Oid namespace_oid, Precision precision)
+      : ingestor(namespace_oid, precision, refusals, transaction) {}
+
+  NoteRefusals refusals;
+  PartsOfTransaction transaction;
+  Ingestor ingestor;
+};
+
+/// What is to be replayed, in the order of schema, precision and arrival. Plain data, in the memory
+/// of the SPI connection.
+struct Rejects {
+  SPITupleTable* rows;
+  std::uint64_t count;
+
+  Datum value(std::uint64_t row, int column, bool* is_null) const {
+    return SPI_getbinval(rows->vals[row], rows->tupdesc, column, is_null);
+  }
+  std::string_view text_at(std::uint64_t row, int column) const {
+    bool is_null = false;
+    const Datum datum = value(row, column, &is_null);
+    return is_null ? std::string_view() : postgres::text_view(DatumGetTextPP(datum));
+  }
+};
+enum Column { kId = 1, kTime, kSchema, kPrecision, kLine };
+
+void run(const char* sql, int count, Oid* types, Datum* values, const char* nulls, int expected) {
+  const int result = SPI_execute_with_args(sql, count, types, values, nulls, false, 0);
+  if (result != expected) {
+    elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
+  }
+}
+
+const char* qualified_name(Oid table) {
+  StringInfoData name;
+  initStringInfo(&name);
+  postgres::append_qualified(&name, postgres::schema_name(get_rel_namespace(table)),
+                             influx::ingest::kRejectTable);
+  return name.data;
+}
+
+/// The ids of the rows that the caller may see and asks for.
+ArrayType* wanted_ids(FunctionCallInfo fcinfo, const char* table) {
+  const postgres::FormerUser caller = postgres::become(GetUserId());
+  Oid types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID};
+  Datum values[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
+  const char nulls[] = {' ', ' ', PG_ARGISNULL(2) ? 'n' : ' ', '\0'};
+  run(psprintf("SELECT array_agg(id) FROM %s WHERE time >= $1 AND time < $2 "
+               "AND ($3 IS NULL OR measurement = $3)",
+               table),
+      lengthof(types), types, values, nulls, SPI_OK_SELECT);
+  postgres::become_again(caller);
+  bool is_null = true;
+  const Datum ids = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
+  return is_null ? nullptr : DatumGetArrayTypeP(ids);
+}
+
+/// Reads those rows and keeps others from taking them; what somebody else has taken is left out.
+Rejects take_rows(const char* table, Oid owner, ArrayType* ids) {
+  const postgres::FormerUser caller = postgres::become(owner);
+  Oid types[] = {INT8ARRAYOID};
+  Datum values[] = {PointerGetDatum(ids)};
+  run(psprintf("SELECT id, time, schema::text, \"precision\", line FROM %s WHERE id = ANY ($1) "
+               "ORDER BY schema, \"precision\", id FOR UPDATE SKIP LOCKED",
+               table),
+      lengthof(types), types, values, nullptr, SPI_OK_SELECT);
+  postgres::become_again(caller);
+  return {SPI_tuptable, SPI_processed};
+}
+
+void remove_rows(const char* table, Oid owner, Datum* ids, int count) {
+  const postgres::FormerUser caller = postgres::become(owner);
+  Oid types[] = {INT8ARRAYOID};
+  Datum values[] = {
+      PointerGetDatum(construct_array(ids, count, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE))};
+  run(psprintf("DELETE FROM %s WHERE id = ANY ($1)", table), lengthof(types), types, values,
+      nullptr, SPI_OK_DELETE);
+  postgres::become_again(caller);
+}
+
+/// Stores the rows from `first` to before `end`, which are of one schema and precision. Writes the
+/// ids of those that were stored to `ids`, and returns their number.
+int replay_rows(const Rejects& rejects, std::uint64_t first, std::uint64_t end, Datum* ids) {
+  const char* schema = postgres::c_string(rejects.text_at(first, kSchema));
+  const auto precision =
+      influx::line_protocol::precision_from_name(rejects.text_at(first, kPrecision));
+  const Oid namespace_oid = get_namespace_oid(schema, true);
+  if (namespace_oid == InvalidOid || !precision.has_value() ||
+      !postgres::has_schema_privilege(namespace_oid, GetUserId(), ACL_USAGE)) {
+    return 0;
+  }
+  auto* replay = postgres::make_in_context<Replay>(CurrentMemoryContext, namespace_oid, *precision);
+  bool is_null = false;
+  for (std::uint64_t row = first; row < end; ++row) {
+    const Datum time = rejects.value(row, kTime, &is_null);
+    replay->ingestor.add(rejects.text_at(row, kLine),
+                         {influx::ingest::nanoseconds_of(DatumGetTimestampTz(time)), {}});
+  }
+  replay->ingestor.store(true);
+  int count = 0;
+  for (std::uint64_t row = first; row < end; ++row) {
+    if (!replay->refusals.refused(row - first)) ids[count++] = rejects.value(row, kId, &is_null);
+  }
+  replay->ingestor.clear();
+  return count;
+}
+
+}  // namespace
+
+INFLUX_FUNCTION(influx_replay) {
+  influx::sql::require_argument(fcinfo, 0, "since");
+  influx::sql::require_argument(fcinfo, 1, "until");
+  InitMaterializedSRF(fcinfo, 0);
+  auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+
+  int64 stored = 0;
+  int64 rejected = 0;
+  SPI_connect();
+  const Oid table = influx::schema::own_relation(influx::ingest::kRejectTable);
+  if (table == InvalidOid) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                    errmsg("table \"%s\" of extension influx does not exist",
+                           influx::ingest::kRejectTable)));
+  }
+  const char* name = qualified_name(table);
+  ArrayType* wanted = wanted_ids(fcinfo, name);
+  if (wanted != nullptr) {
+    const Oid owner = postgres::owner_of(table);
+    const Rejects rejects = take_rows(name, owner, wanted);
+    auto* ids =
+        static_cast<Datum*>(palloc_extended(sizeof(Datum) * (rejects.count + 1), MCXT_ALLOC_HUGE));
+    for (std::uint64_t first = 0; first < rejects.count;) {
+      std::uint64_t end = first + 1;
+      while (end < rejects.count &&
+             rejects.text_at(end, kSchema) == rejects.text_at(first, kSchema) &&
+             rejects.text_at(end, kPrecision) == rejects.text_at(first, kPrecision)) {
+        ++end;
+      }
+      stored += replay_rows(rejects, first, end, ids + stored);
+      first = end;
+    }
+    rejected = static_cast<int64>(rejects.count) - stored;
+    remove_rows(name, owner, ids, static_cast<int>(stored));
+  }
+  SPI_finish();
+
+  Datum values[] = {Int64GetDatum(stored), Int64GetDatum(rejected)};
+  bool nulls[lengthof(values)] = {};
+  tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+  PG_RETURN_NULL();
+}
