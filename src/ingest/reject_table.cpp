@@ -97,16 +97,16 @@ void RejectTable::insert_all(Oid table) {
   postgres::become_again(listener);
 }
 
+/// Makes the plans, which name the table, for where it is now.
 void RejectTable::prepare(Oid table) {
-  if (table_ == table) return;
-  if (insert_plan_ != nullptr) SPI_freeplan(std::exchange(insert_plan_, nullptr));
-  if (trim_plan_ != nullptr) SPI_freeplan(std::exchange(trim_plan_, nullptr));
-  table_ = InvalidOid;
-
   StringInfoData qualified;
   initStringInfo(&qualified);
   postgres::append_qualified(&qualified, postgres::schema_name(get_rel_namespace(table)),
                              kRejectTable);
+  if (name_ == qualified.data && trim_plan_ != nullptr) return;
+  if (insert_plan_ != nullptr) SPI_freeplan(std::exchange(insert_plan_, nullptr));
+  if (trim_plan_ != nullptr) SPI_freeplan(std::exchange(trim_plan_, nullptr));
+
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfo(&sql, "INSERT INTO %s (", qualified.data);
@@ -128,7 +128,6 @@ void RejectTable::prepare(Oid table) {
   const Oid type = INT8OID;
   trim_plan_ = prepare_and_keep(sql.data, 1, &type);
   name_ = qualified.data;
-  table_ = table;
 }
 
 void RejectTable::insert(const Reject& reject) {

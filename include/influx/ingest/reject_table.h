@@ -68,8 +68,7 @@ class RejectTable {
   std::string failure_;
   std::string name_;
 
-  Oid table_ = InvalidOid;  ///< for which the plans were made
-  SPIPlanPtr insert_plan_ = nullptr;
+  SPIPlanPtr insert_plan_ = nullptr;  ///< this plan and the next are for the table `name_`
   SPIPlanPtr trim_plan_ = nullptr;
 };
 
