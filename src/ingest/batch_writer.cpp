@@ -59,6 +59,8 @@ void BatchWriter::write_groups(Groups& groups, Mode mode) {
     if (mode != Mode::kTogether) SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0);
   };
   check_at_once();
+  const std::size_t most_tables = mode == Mode::kAlone ? 1 : postgres::fair_number_of_locks();
+  std::size_t tables = 0;
   for (const auto& group : groups) {
     if (group->state != RowGroup::State::kMapped) continue;
     current_ = group.get();
@@ -69,7 +71,8 @@ void BatchWriter::write_groups(Groups& groups, Mode mode) {
       write_rows(*group, 0, group->lines().size());
     }
     group->state = RowGroup::State::kWritten;
-    if (mode != Mode::kAlone) continue;
+    if (++tables < most_tables) continue;
+    tables = 0;
     transactions_.commit();
     settle_states(groups, true);
     transactions_.begin();

@@ -25,6 +25,14 @@ void abort_transaction() {
   MemoryContextSwitchTo(before);
 }
 
+std::size_t fair_number_of_locks() noexcept {
+  // An eighth: a table comes with locks on its indexes, and others are there too.
+  constexpr int kPart = 8;
+  constexpr int kLeast = 16;  // these cost no place there (FP_LOCK_SLOTS_PER_BACKEND)
+  const int all = max_locks_per_xact * (MaxBackends + max_prepared_xacts);
+  return static_cast<std::size_t>(std::max(kLeast, all / kPart));
+}
+
 void set_lock_wait(int milliseconds) noexcept {
   LockTimeout = milliseconds;
 }

@@ -17,9 +17,10 @@ class UnwrittenRows {
   virtual void hold(const std::string& measurement, const std::vector<Line>& lines) = 0;
 };
 
-/// Writes the rows of a batch: those of each group by one statement, all of them in one
-/// transaction, as long as nothing stands against it. What does is isolated step by step: a row
-/// that its table refuses costs that row, a table that is locked costs the time of its own rows.
+/// Writes the rows of a batch: those of each group by one statement, all of them in one transaction
+/// (or as many as keep the server's lock table usable for others), as long as nothing stands
+/// against it. What does is isolated step by step: a row that its table refuses costs that row, a
+/// table that is locked costs the time of its own rows.
 class BatchWriter {
  public:
   using Groups = std::vector<std::unique_ptr<RowGroup>>;
@@ -47,8 +48,8 @@ class BatchWriter {
  private:
   /// How rows are written, from fast to careful.
   enum class Mode : std::uint8_t {
-    kTogether,  ///< in one transaction, each group by one statement
-    kApart,     ///< in one transaction, each group so that a refused row can be found
+    kTogether,  ///< in one transaction, unless for very many tables; each group by one statement
+    kApart,     ///< the same, each group so that a refused row can be found
     kAlone,     ///< the same, each group in a transaction of its own
   };
 

@@ -18,6 +18,10 @@ void commit_transaction();
 /// process.
 void abort_transaction();
 
+/// How many tables a transaction may lock without taking more than a fair part of the lock table,
+/// which all sessions of the server share.
+std::size_t fair_number_of_locks() noexcept;
+
 /// How long this process waits for a lock from now on, in milliseconds; then it is an error
 /// (lock_not_available). Nothing else that sets `lock_timeout` matters.
 void set_lock_wait(int milliseconds) noexcept;
