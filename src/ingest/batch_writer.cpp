@@ -9,12 +9,18 @@ namespace {
 /// How often a transaction is repeated for trouble of the moment.
 constexpr int kAttempts = 5;
 
+/// Where so many groups, each alone, meet trouble of the server, it is not about one of them.
+constexpr int kMostPassedOver = 3;
+
 }  // namespace
 
 bool BatchWriter::write(Groups& groups, MemoryContext memory, bool insist) {
   insist_ = insist;
   Mode mode = Mode::kTogether;
   int attempts = 0;
+  int passed_over = 0;
+  for (const auto& group : groups)
+    group->passed_over = false;
   // It comes to an end: each turn is one attempt less, or another mode, or disposes of a group.
   while (!try_to_write(groups, memory, mode)) {
     ++retries_;
@@ -32,13 +38,16 @@ bool BatchWriter::write(Groups& groups, MemoryContext memory, bool insist) {
     if (mode != Mode::kAlone) {
       // A transaction for each group needs the least of the server.
       mode = trouble == Trouble::kServer || mode == Mode::kApart ? Mode::kAlone : Mode::kApart;
-    } else if (current_ != nullptr && (trouble != Trouble::kServer || insist_)) {
+    } else if (current_ == nullptr) {
+      return false;
+    } else if (trouble != Trouble::kServer || insist_) {
       refuse(*current_);
     } else {
-      return false;
+      current_->passed_over = true;
+      if (++passed_over == kMostPassedOver) return false;
     }
   }
-  return true;
+  return passed_over == 0;
 }
 
 bool BatchWriter::try_to_write(Groups& groups, MemoryContext memory, Mode mode) {
@@ -62,7 +71,7 @@ void BatchWriter::write_groups(Groups& groups, Mode mode) {
   const std::size_t most_tables = mode == Mode::kAlone ? 1 : postgres::fair_number_of_locks();
   std::size_t tables = 0;
   for (const auto& group : groups) {
-    if (group->state != RowGroup::State::kMapped) continue;
+    if (group->state != RowGroup::State::kMapped || group->passed_over) continue;
     current_ = group.get();
     if (!is_ready(groups, *group)) continue;
     if (mode == Mode::kTogether) {

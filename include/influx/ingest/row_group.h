@@ -43,6 +43,7 @@ class RowGroup {
   std::size_t accepted() const noexcept { return lines_.size() - refused_count_; }
 
   State state = State::kMapped;
+  bool passed_over = false;  ///< for BatchWriter: not to be written for now
 
  private:
   std::shared_ptr<const schema::Table> table_;
