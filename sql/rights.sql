@@ -12,8 +12,8 @@ CREATE ROLE regress_influx_ordinary LOGIN;
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
 
--- Of all functions of the extension, PUBLIC has those that do not reach the network, and none runs with another's
--- rights
+-- Of all functions of the extension, PUBLIC has those that reach neither the network nor what listeners have kept,
+-- and none runs with another's rights
 SELECT proname, bool_and(has_function_privilege('public', oid, 'EXECUTE')) AS everybody,
        bool_or(has_function_privilege('public', oid, 'EXECUTE')) AS anybody, bool_or(prosecdef) AS as_owner
   FROM pg_proc JOIN pg_depend ON classid = 'pg_proc'::regclass AND objid = pg_proc.oid AND deptype = 'e'
