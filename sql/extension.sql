@@ -55,6 +55,7 @@ SELECT name, setting, unit, context, vartype, min_val, max_val, enumvals
 SELECT name FROM pg_settings
  WHERE name LIKE 'influx.%' AND (short_desc IS NULL OR short_desc !~ '\.$') ORDER BY name COLLATE "C";
 SHOW influx.listen_addresses;
+SHOW influx.allowed_sources;
 SHOW influx.read_buffer;
 SHOW influx.max_pending;
 SHOW influx.batch_size;
@@ -76,6 +77,11 @@ SET influx.batch_timeout = '1s';
 -- What is out of bounds, or is no value of the setting at all
 ALTER SYSTEM SET influx.listen_addresses = '';
 ALTER SYSTEM SET influx.listen_addresses = 'a,,b';
+SET influx.allowed_sources = '10.0.0.0/8, 10.0.0.1/8';
+SET influx.allowed_sources = '10.0.0.0/33';
+SET influx.allowed_sources = 'fe80::1%lo';
+SET influx.allowed_sources = '::1,,127.0.0.1';
+SET influx.allowed_sources = 'localhost';
 SET influx.auto_create = maybe;
 SET influx.auto_extend = '';
 SET influx.layout = rows;
@@ -103,6 +109,8 @@ SET influx.auto_extend = 0;
 SET influx.layout = 'json';
 SET influx.row_source = 'arrays';
 SET influx.time_column = 'When sent';
+SET influx.allowed_sources = '10.0.0.0/8', 'fd00::/8';
+SHOW influx.allowed_sources;
 SHOW influx.time_column;
 SELECT name, setting FROM pg_settings
  WHERE name LIKE 'influx.%' AND source = 'session' ORDER BY name COLLATE "C";

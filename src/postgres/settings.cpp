@@ -1,5 +1,7 @@
 #include "influx/postgres/settings.h"
 
+#include "influx/transport/source_filter.h"
+
 extern "C" {
 #include "utils/varlena.h"
 }
@@ -39,6 +41,29 @@ bool check_listen_addresses(char** value, void**, GucSource) {
   return true;
 }
 
+/// Whether `list` can be read; else why not, in `reason`, as far as it has room.
+bool is_source_list(const char* list, std::span<char> reason) noexcept {
+  try {
+    transport::Failure failure;
+    if (transport::SourceFilter::parse(list, failure).has_value()) return true;
+    const std::size_t length = std::min(failure.reason.size(), reason.size() - 1);
+    std::memcpy(reason.data(), failure.reason.data(), length);
+    reason[length] = '\0';
+  } catch (const std::bad_alloc&) {
+    strlcpy(reason.data(), "is too long for the memory that is left", reason.size());
+  }
+  return false;
+}
+
+bool check_allowed_sources(char** value, void**, GucSource) {
+  char reason[256];
+  if (is_source_list(*value, reason)) return true;
+  // The element may be anything, of any length.
+  reason[pg_mbcliplen(reason, static_cast<int>(std::strlen(reason)), sizeof(reason) - 1)] = '\0';
+  GUC_check_errdetail("List %s.", reason);
+  return false;
+}
+
 bool check_time_column(char** value, void**, GucSource) {
   const std::size_t length = std::strlen(*value);
   if (length == 0 || length >= NAMEDATALEN) {
@@ -57,6 +82,11 @@ void define_settings() {
                              "families, \"*\" every address.",
                              &settings.listen_addresses, "localhost", PGC_SIGHUP, GUC_LIST_INPUT,
                              check_listen_addresses, nullptr, nullptr);
+  DefineCustomStringVariable(
+      "influx.allowed_sources", "Networks from which listeners take datagrams.",
+      "A comma-separated list of addresses and of networks in CIDR form; empty takes everybody's.",
+      &settings.allowed_sources, "", PGC_SUSET, GUC_LIST_INPUT, check_allowed_sources, nullptr,
+      nullptr);
   DefineCustomIntVariable(
       "influx.read_buffer", "Receive buffer that a listener asks the kernel for, for each socket.",
       "The kernel grants no more than net.core.rmem_max to an unprivileged process; a listener "

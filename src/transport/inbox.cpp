@@ -9,7 +9,7 @@
 #include <ctime>
 #include <limits>
 #include <new>
-#include <optional>
+#include <utility>
 
 namespace influx::transport {
 
@@ -23,19 +23,6 @@ constexpr std::uint32_t kSkip = std::numeric_limits<std::uint32_t>::max();
 
 constexpr std::size_t aligned(std::size_t size) noexcept {
   return (size + kAlignment - 1) / kAlignment * kAlignment;
-}
-
-/// The count of dropped datagrams that came with a message. The kernel says nothing while it is 0.
-std::optional<std::uint32_t> reported_drops(msghdr& message) noexcept {
-  for (cmsghdr* each = CMSG_FIRSTHDR(&message); each != nullptr;
-       each = CMSG_NXTHDR(&message, each)) {
-    if (each->cmsg_level == SOL_SOCKET && each->cmsg_type == SO_RXQ_OVFL) {
-      std::uint32_t drops = 0;
-      std::memcpy(&drops, CMSG_DATA(each), sizeof(drops));
-      return drops;
-    }
-  }
-  return std::nullopt;
 }
 
 /// The lines of a text, the last of which need not have an end.
@@ -85,14 +72,9 @@ std::size_t ring_size(std::size_t capacity) {
 struct Inbox::Scratch {
   static constexpr std::size_t kApart = std::size_t{17} * 64;
 
-  struct Control {
-    alignas(cmsghdr) char bytes[CMSG_SPACE(sizeof(std::uint32_t))];
-  };
-
   mmsghdr messages[kDatagramsPerCall];
   iovec vectors[kDatagramsPerCall];
   sockaddr_in6 senders[kDatagramsPerCall];
-  Control controls[kDatagramsPerCall];
   /// A little apart, or the beginnings of all of them would share a few sets of the processor's
   /// cache.
   std::byte buffers[kDatagramsPerCall][kLargestDatagram + kApart];
@@ -107,8 +89,6 @@ struct Inbox::Scratch {
       header.msg_namelen = sizeof(senders[i]);
       header.msg_iov = &vectors[i];
       header.msg_iovlen = 1;
-      header.msg_control = &controls[i];
-      header.msg_controllen = sizeof(controls[i]);
     }
   }
 };
@@ -143,7 +123,27 @@ std::size_t Inbox::receive(std::span<const UdpSocket> sockets, std::size_t most)
     taken += receive_once(sockets[index], index, std::min(room, most - taken), drained);
     drained_in_a_row = drained ? drained_in_a_row + 1 : 0;
   }
+  // Afterwards: a datagram that found a buffer full was counted before the buffer was emptied.
+  add_drops(sockets);
   return taken;
+}
+
+void Inbox::set_filter(SourceFilter filter) noexcept {
+  const std::lock_guard receive_lock(receive_mutex_);
+  filter_ = std::move(filter);
+}
+
+void Inbox::note_drops(std::span<const UdpSocket> sockets) noexcept {
+  const std::lock_guard receive_lock(receive_mutex_);
+  add_drops(sockets);
+}
+
+void Inbox::add_drops(std::span<const UdpSocket> sockets) noexcept {
+  std::uint64_t drops = 0;
+  for (const UdpSocket& socket : sockets)
+    drops += socket.drops_since_last();
+  const std::lock_guard index_lock(index_mutex_);
+  kernel_drops_ += drops;
 }
 
 std::size_t Inbox::receive_once(const UdpSocket& socket, std::size_t index, std::size_t most,
@@ -160,13 +160,18 @@ std::size_t Inbox::receive_once(const UdpSocket& socket, std::size_t index, std:
 
   Mark end = write_;  // changed under receive_mutex_ only, which is held
   std::uint64_t truncated = 0;
-  std::uint64_t drops = 0;
+  std::uint64_t filtered = 0;
   Header header{};
   header.received_ns = now_ns();
   header.socket = static_cast<std::uint16_t>(index);
   for (std::size_t i = 0; i < count; ++i) {
-    msghdr& message = scratch_->messages[i].msg_hdr;
-    if (const auto reported = reported_drops(message)) drops += socket.drops_since_last(*reported);
+    const msghdr& message = scratch_->messages[i].msg_hdr;
+    // What comes without an address is of the family 0.
+    if (message.msg_namelen == 0) scratch_->senders[i].sin6_family = AF_UNSPEC;
+    if (!filter_.takes(scratch_->senders[i])) {
+      ++filtered;
+      continue;
+    }
     if ((message.msg_flags & MSG_TRUNC) != 0) {
       ++truncated;
       continue;
@@ -183,7 +188,7 @@ std::size_t Inbox::receive_once(const UdpSocket& socket, std::size_t index, std:
   const std::lock_guard index_lock(index_mutex_);
   write_ = end;
   truncated_ += truncated;
-  kernel_drops_ += drops;
+  filtered_ += filtered;
   return count;
 }
 
@@ -289,7 +294,7 @@ std::int64_t Inbox::oldest_unread_ns() const noexcept {
 
 ReceiveCounts Inbox::counts() const noexcept {
   const std::lock_guard index_lock(index_mutex_);
-  return {write_.datagrams, write_.bytes, truncated_, kernel_drops_};
+  return {write_.datagrams, write_.bytes, truncated_, kernel_drops_, filtered_};
 }
 
 }  // namespace influx::transport

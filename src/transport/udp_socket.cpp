@@ -1,11 +1,13 @@
 #include "influx/transport/udp_socket.h"
 
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <climits>
 #include <utility>
@@ -67,6 +69,18 @@ int send_to(const Endpoint& endpoint, std::string_view payload) noexcept {
   return pending_error(descriptor);
 }
 
+/// How many datagrams the kernel has dropped at a socket in all, modulo 2^32; nothing where it does
+/// not tell.
+std::optional<std::uint32_t> drops_at(int descriptor) noexcept {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> values{};
+  socklen_t length = sizeof(values);
+  if (getsockopt(descriptor, SOL_SOCKET, SO_MEMINFO, values.data(), &length) != 0 ||
+      length <= SK_MEMINFO_DROPS * sizeof(values[0])) {
+    return std::nullopt;
+  }
+  return values[SK_MEMINFO_DROPS];
+}
+
 }  // namespace
 
 std::optional<UdpSocket> UdpSocket::bind(const Endpoint& endpoint, Failure& failure) {
@@ -74,7 +88,6 @@ std::optional<UdpSocket> UdpSocket::bind(const Endpoint& endpoint, Failure& fail
   const int descriptor = bound.descriptor_;
   // An IPv6 socket that took IPv4 as well would get in the way of the IPv4 socket of the same port.
   if (descriptor < 0 || !switch_on(descriptor, SOL_SOCKET, SO_REUSEPORT) ||
-      !switch_on(descriptor, SOL_SOCKET, SO_RXQ_OVFL) ||
       (endpoint.address.ss_family == AF_INET6 &&
        !switch_on(descriptor, IPPROTO_IPV6, IPV6_V6ONLY)) ||
       ::bind(descriptor, as_sockaddr(endpoint), endpoint.length) != 0) {
@@ -95,14 +108,14 @@ std::optional<UdpSocket> UdpSocket::bind(const Endpoint& endpoint, Failure& fail
 UdpSocket::UdpSocket(UdpSocket&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)),
       endpoint_(other.endpoint_),
-      reported_drops_(other.reported_drops_) {}
+      seen_drops_(other.seen_drops_) {}
 
 UdpSocket& UdpSocket::operator=(UdpSocket&& other) noexcept {
   if (this != &other) {
     if (descriptor_ >= 0) close(descriptor_);
     descriptor_ = std::exchange(other.descriptor_, -1);
     endpoint_ = other.endpoint_;
-    reported_drops_ = other.reported_drops_;
+    seen_drops_ = other.seen_drops_;
   }
   return *this;
 }
@@ -122,8 +135,13 @@ std::size_t UdpSocket::set_read_buffer(std::size_t bytes) noexcept {
   return static_cast<std::size_t>(size) / 2;
 }
 
-std::uint32_t UdpSocket::drops_since_last(std::uint32_t reported) const noexcept {
-  return reported - std::exchange(reported_drops_, reported);
+bool UdpSocket::tells_drops() const noexcept {
+  return drops_at(descriptor_).has_value();
+}
+
+std::uint32_t UdpSocket::drops_since_last() const noexcept {
+  const std::optional<std::uint32_t> drops = drops_at(descriptor_);
+  return drops ? *drops - std::exchange(seen_drops_, *drops) : 0;
 }
 
 bool send_datagram(const std::vector<Endpoint>& endpoints, std::string_view payload,

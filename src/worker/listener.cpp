@@ -9,6 +9,7 @@ namespace influx::worker {
 
 using transport::Endpoint;
 using transport::Failure;
+using transport::SourceFilter;
 using transport::UdpSocket;
 
 namespace {
@@ -76,7 +77,7 @@ std::vector<Endpoint> Listener::wanted() const {
   return endpoints;
 }
 
-void Listener::configure() {
+std::vector<UdpSocket> Listener::configure() {
   const std::vector<Endpoint> endpoints = wanted();
   std::vector<UdpSocket> opened;
   std::optional<postgres::Error> passed_over;
@@ -96,16 +97,19 @@ void Listener::configure() {
     }
   }
 
-  const auto is_unwanted = [&](const UdpSocket& socket) {
-    return std::find(endpoints.begin(), endpoints.end(), socket.endpoint()) == endpoints.end();
-  };
-  const auto kept = std::count_if(sockets_.begin(), sockets_.end(), std::not_fn(is_unwanted));
-  if (kept == 0 && opened.empty() && passed_over.has_value()) throw *passed_over;
+  const auto unwanted =
+      std::stable_partition(sockets_.begin(), sockets_.end(), [&](const UdpSocket& socket) {
+        return std::find(endpoints.begin(), endpoints.end(), socket.endpoint()) != endpoints.end();
+      });
+  if (unwanted == sockets_.begin() && opened.empty() && passed_over.has_value()) throw *passed_over;
   if (passed_over.has_value()) ereport(LOG, (errmsg("influx: %s", passed_over->what())));
-  std::erase_if(sockets_, is_unwanted);
+  std::vector<UdpSocket> given_up(std::make_move_iterator(unwanted),
+                                  std::make_move_iterator(sockets_.end()));
+  sockets_.erase(unwanted, sockets_.end());
   for (UdpSocket& socket : opened)
     sockets_.push_back(std::move(socket));
   set_read_buffers();
+  return given_up;
 }
 
 void Listener::set_read_buffers() {
@@ -123,6 +127,24 @@ void Listener::set_read_buffers() {
                errhint("Raise the kernel's net.core.rmem_max, or lower influx.read_buffer.")));
     }
   }
+}
+
+SourceFilter Listener::allowed_sources() {
+  Failure failure;
+  std::optional<SourceFilter> filter =
+      SourceFilter::parse(postgres::settings.allowed_sources, failure);
+  // The server has checked it when it was set.
+  if (!filter.has_value()) {
+    throw postgres::Error(ERRCODE_CONFIG_FILE_ERROR,
+                          "influx.allowed_sources is malformed: " + failure.reason);
+  }
+  if (!filter->takes_everybody()) {
+    postgres::guard([] {
+      ereport(LOG, (errmsg("influx: taking datagrams of these sources only: %s",
+                           postgres::settings.allowed_sources)));
+    });
+  }
+  return std::move(*filter);
 }
 
 std::string Listener::addresses() const {

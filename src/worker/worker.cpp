@@ -32,13 +32,20 @@ constexpr std::size_t kLoadBytes = std::size_t{64} * 1024;
 constexpr std::int64_t kNsPerMs = 1000000;
 constexpr std::int64_t kFinishNs =
     400 * kNsPerMs;  // leaves room in signals.h's grace for the last batch
-constexpr std::int64_t kDropReportNs = 10000 * kNsPerMs;
+/// The least time between two reports of lost datagrams.
+constexpr std::int64_t kLossReportNs = 10000 * kNsPerMs;
 
 /// While the server can write nothing, pauses between attempts; each is twice the one before.
 constexpr std::int64_t kFirstPauseNs = 100 * kNsPerMs;
 constexpr std::int64_t kLongestPauseNs = 10000 * kNsPerMs;
 /// After so many attempts, about a minute, it may be the rows that are the reason.
 constexpr int kMostPatience = 12;
+
+/// From now until `monotonic`, rounded up; 0 where it is over.
+long ms_until(std::int64_t monotonic) noexcept {
+  const std::int64_t left = monotonic - monotonic_ns();
+  return static_cast<long>(std::max<std::int64_t>(0, (left + kNsPerMs - 1) / kNsPerMs));
+}
 
 std::int64_t batch_timeout_ns() noexcept {
   return settings.batch_timeout * kNsPerMs;
@@ -66,8 +73,15 @@ Worker::Worker(const LaunchArguments& arguments)
       })) {}
 
 void Worker::listen() {
+  inbox_.set_filter(Listener::allowed_sources());
   listener_.configure();
   postgres::guard([&] {
+    if (!listener_.sockets().front().tells_drops()) {
+      ereport(WARNING,
+              (errmsg("influx: this kernel does not tell how many datagrams it drops; those "
+                      "are not counted"),
+               errdetail("It lacks the socket option SO_MEMINFO, of Linux 4.12.")));
+    }
     rebuild_wait_sets();
     describe_process();
   });
@@ -123,7 +137,8 @@ void Worker::wait() {
   long timeout = wait_time();
   const bool gathering = busy_ && waits_since_ns_.has_value();
   if (gathering) timeout = std::min(timeout, kNapMs);
-  if (timeout < 0 && std::exchange(statistics_pending_, false)) postgres::report_statistics(true);
+  if (!waits_since_ns_ && std::exchange(statistics_pending_, false))
+    postgres::report_statistics(true);
   WaitEvent event;
   WaitEventSetWait(gathering || inbox_.full() ? quiet_events_ : all_events_, timeout, &event, 1,
                    postgres::listener_wait_event());
@@ -135,11 +150,10 @@ long Worker::wait_time() const {
   if (batch_is_due()) return 0;
   long timeout = refusals_.wait_time();
   const auto until = [&](std::int64_t at_ns) {
-    const std::int64_t left = at_ns - monotonic_ns();
-    const auto milliseconds =
-        static_cast<long>(std::max<std::int64_t>(0, (left + kNsPerMs - 1) / kNsPerMs));
+    const long milliseconds = ms_until(at_ns);
     timeout = timeout < 0 ? milliseconds : std::min(timeout, milliseconds);
   };
+  if (has_losses_to_report()) until(losses_reported_ns_ + kLossReportNs);
   if (resume_at_ns_.has_value()) {
     until(*resume_at_ns_);
     return timeout;
@@ -160,12 +174,15 @@ void Worker::handle_interrupts() {
 }
 
 void Worker::reload() {
-  // What waits at an address that is given up was sent to a listener that was there.
-  receive(kMostAtEnd);
   ProcessConfigFile(PGC_SIGHUP);
   std::optional<postgres::Error> failure;
   try {
-    listener_.configure();
+    // First, since it can do its part where an address cannot be had.
+    inbox_.set_filter(Listener::allowed_sources());
+    // What waits at an address that is given up was sent to a listener that was there.
+    const std::vector<transport::UdpSocket> given_up = listener_.configure();
+    inbox_.receive(given_up, kMostAtEnd);
+    survey();
   } catch (const postgres::Error& error) {
     failure = error;
   }
@@ -180,14 +197,28 @@ void Worker::receive(std::size_t most) {
   busy_ = received >= kBusyDatagrams;
 }
 
-void Worker::report_losses() {
+bool Worker::has_losses_to_report() const {
   const transport::ReceiveCounts counts = inbox_.counts();
-  const std::uint64_t lost = counts.kernel_drops + counts.truncated;
-  if (lost > reported_losses_ && monotonic_ns() - losses_reported_ns_ > kDropReportNs) {
-    lose(lost - reported_losses_, "the kernel's buffer was full, or they were too large");
-    reported_losses_ = lost;
-    losses_reported_ns_ = monotonic_ns();
+  return counts.kernel_drops + counts.truncated > reported_losses_ ||
+         counts.filtered > reported_filtered_;
+}
+
+void Worker::report_losses() {
+  if (!has_losses_to_report() || monotonic_ns() - losses_reported_ns_ < kLossReportNs) return;
+  const transport::ReceiveCounts counts = inbox_.counts();
+  const std::uint64_t lost = counts.kernel_drops + counts.truncated - reported_losses_;
+  if (lost > 0) {
+    lose(lost, "the kernel's buffer was full, or they were too large");
   }
+  const std::uint64_t filtered = counts.filtered - reported_filtered_;
+  if (filtered > 0) {
+    ereport(WARNING, (errmsg("influx: %llu datagrams turned away: influx.allowed_sources does not "
+                             "name their senders",
+                             static_cast<unsigned long long>(filtered))));
+  }
+  reported_losses_ += lost;
+  reported_filtered_ += filtered;
+  losses_reported_ns_ = monotonic_ns();
 }
 
 /// Notes since when something waits.
@@ -318,6 +349,7 @@ void Worker::lose(std::uint64_t datagrams, const char* reason) {
 
 void Worker::leave() noexcept {
   catcher_.stop();
+  inbox_.note_drops(listener_.sockets());
   refusals_.flush(true);
   const transport::ReceiveCounts counts = inbox_.counts();
   const std::uint64_t unwritten = counts.datagrams - finished_datagrams_;
@@ -326,13 +358,13 @@ void Worker::leave() noexcept {
   }
   ereport(
       LOG,
-      (errmsg(
-          "influx: stopped: %llu datagrams received, %llu points stored, %llu lines refused, "
-          "%llu datagrams lost",
-          static_cast<unsigned long long>(counts.datagrams),
-          static_cast<unsigned long long>(ingestor_.stored()),
-          static_cast<unsigned long long>(refusals_.refused()),
-          static_cast<unsigned long long>(unwritten + counts.kernel_drops + counts.truncated))));
+      (errmsg("influx: stopped: %llu datagrams received, %llu points stored, %llu lines refused, "
+              "%llu datagrams lost, %llu datagrams turned away",
+              static_cast<unsigned long long>(counts.datagrams),
+              static_cast<unsigned long long>(ingestor_.stored()),
+              static_cast<unsigned long long>(refusals_.refused()),
+              static_cast<unsigned long long>(unwritten + counts.kernel_drops + counts.truncated),
+              static_cast<unsigned long long>(counts.filtered))));
 }
 
 }  // namespace influx::worker

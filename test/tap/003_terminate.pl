@@ -45,7 +45,7 @@ my $pid = launch($node, $port);
 ends_soon(terminate($pid), 'an idle listener ends');
 like(
 	log_of($node, $pid, $offset),
-	qr/influx: stopped: 0 datagrams received, 0 points stored, 0 lines refused, 0 datagrams lost/,
+	qr/influx: stopped: 0 datagrams received, 0 points stored, 0 lines refused, 0 datagrams lost, 0 datagrams turned away\n/,
 	'it reports its totals');
 
 # Not started again: were it, there would be two when the next one is there, as the port can be shared.
@@ -100,7 +100,7 @@ send_lines(udp($port), map { "flood,host=lock n=${_}i" } 1 .. 10);
 wait_for_log($node, qr/\[$pid\] WARNING:  influx: table "flood" is locked/, $offset, 'lines wait for the lock');
 ends_soon(terminate($pid), 'a listener with lines that wait for a lock ends');
 my $ending = log_of($node, $pid, $offset);
-like($ending, qr/10 lines refused, 0 datagrams lost\n/, 'what could not be written is refused');
+like($ending, qr/10 lines refused, 0 datagrams lost, 0 datagrams turned away\n/, 'what could not be written is refused');
 like($ending, qr/line refused: the listener was stopped while the table was locked \(SQLSTATE 55P03\)/,
 	'with the reason');
 $session->query_safe('COMMIT');

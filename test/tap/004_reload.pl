@@ -20,14 +20,6 @@ my $addresses = sub {
 };
 is($addresses->(), "influx public 127.0.0.1:$port", 'listens on the one address of the setting');
 
-# Whether SIGHUP waits for a process that is held.
-sub has_pending_hangup
-{
-	my ($process) = @_;
-	my ($pending) = slurp_file("/proc/$process/status") =~ /^ShdPnd:\s+([0-9a-f]+)/m;
-	return hex($pending) & 1;
-}
-
 # An address is added and taken away, and the batch time changes, while numbered lines come in on the address
 # that stays.
 my $sender = start_sender(

@@ -20,7 +20,7 @@ our @EXPORT = qw(
   free_udp_port udp send_text datagrams send_lines
   start_sender stop_sender wait_sender
   now_seconds poll_until wait_for_value wait_for_rows wait_gone is_running
-  configure wait_for_reload error_of
+  configure wait_for_reload has_pending_hangup error_of
   log_size log_since wait_for_log log_of refusals
 );
 
@@ -158,6 +158,14 @@ sub wait_for_reload
 	return;
 }
 
+# Whether SIGHUP waits for a process that is held.
+sub has_pending_hangup
+{
+	my ($process) = @_;
+	my ($pending) = slurp_file("/proc/$process/status") =~ /^ShdPnd:\s+([0-9a-f]+)/m;
+	return hex($pending) & 1;
+}
+
 # Runs SQL that fails, and returns the error as a hash: message, sqlstate, detail, hint. Options: database,
 # connstr.
 sub error_of
@@ -241,11 +249,15 @@ sub free_udp_port
 	die "no free UDP port";
 }
 
-# A socket that sends to a port.
+# A socket that sends to a port, from an address of this machine if one is given.
 sub udp
 {
-	my ($port, $host) = @_;
-	return IO::Socket::IP->new(Type => SOCK_DGRAM, PeerHost => $host // '127.0.0.1', PeerPort => $port)
+	my ($port, $host, $from) = @_;
+	return IO::Socket::IP->new(
+		Type => SOCK_DGRAM,
+		PeerHost => $host // '127.0.0.1',
+		PeerPort => $port,
+		defined $from ? (LocalHost => $from) : ())
 	  // die "could not make a UDP socket: $@";
 }
 

@@ -271,6 +271,28 @@ TEST(TransportCatcher, ResumeWithOtherSocketsLetsTheFirstGo) {
   EXPECT_EQ("taken", datagram.payload);
 }
 
+TEST(TransportCatcher, FilterAndDropsWhileItReceives) {
+  const auto sockets = bound_sockets(1);
+  Inbox inbox(0);
+  Catcher catcher(inbox);
+  ASSERT_TRUE(catcher.resume(sockets));
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    // Everybody's in one round, nobody's of this machine in the next.
+    Failure failure;
+    const std::optional<SourceFilter> filter =
+        SourceFilter::parse(i % 2 == 0 ? "" : "192.0.2.0/24, 2001:db8::/32", failure);
+    ASSERT_TRUE(filter.has_value());
+    inbox.set_filter(*filter);
+    send_to(sockets[0], "x");
+    ASSERT_TRUE(eventually([&] {
+      inbox.note_drops(sockets);
+      return inbox.counts().datagrams + inbox.counts().filtered == i + 1;
+    }));
+    EXPECT_EQ(i / 2 + 1, inbox.counts().datagrams);
+  }
+  EXPECT_EQ(0U, inbox.counts().kernel_drops);
+}
+
 TEST(TransportCatcher, FullInboxIsLeftAloneUntilThereIsRoom) {
   const auto before = threads_before();
   const auto sockets = bound_sockets(1);

@@ -28,11 +28,12 @@ bool eventually(const Question& question) {
   return true;
 }
 
-/// A port of the loopback that nobody uses. The system, asked by a socket that shares its port, may
-/// answer with one that is in use by another such socket; asked by this one it does not.
-inline std::uint16_t free_port() {
+/// A port of an address of the loopback that nobody uses. The system, asked by a socket that shares
+/// its port, may answer with one that is in use by another such socket; asked by this one it does
+/// not.
+inline std::uint16_t free_port(const char* host = "127.0.0.1") {
   Failure failure;
-  Endpoint endpoint = listen_endpoints("127.0.0.1", 0, failure).at(0);
+  Endpoint endpoint = listen_endpoints(host, 0, failure).at(0);
   auto* address = reinterpret_cast<sockaddr*>(&endpoint.address);
   const int descriptor = socket(AF_INET, SOCK_DGRAM, 0);
   if (descriptor < 0 || ::bind(descriptor, address, endpoint.length) != 0 ||
@@ -43,11 +44,11 @@ inline std::uint16_t free_port() {
   return endpoint.port();
 }
 
-/// A socket on a port of the loopback that no other socket has.
-inline UdpSocket bound_alone() {
+/// A socket on a port of an address of the loopback that no other socket has.
+inline UdpSocket bound_alone(const char* host = "127.0.0.1") {
   Failure failure;
   for (int attempt = 0; attempt < 100; ++attempt) {
-    const auto endpoints = listen_endpoints("127.0.0.1", free_port(), failure);
+    const auto endpoints = listen_endpoints(host, free_port(host), failure);
     std::optional<UdpSocket> socket = UdpSocket::bind(endpoints.at(0), failure);
     if (socket) return std::move(*socket);
   }

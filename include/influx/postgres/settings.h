@@ -27,6 +27,7 @@ enum RowSourceSetting : int {
 /// that a reload takes effect; never keep the pointers across a call that may reload.
 struct Settings {
   char* listen_addresses;
+  char* allowed_sources;
   int read_buffer;    ///< kB
   int max_pending;    ///< kB
   int batch_size;     ///< rows

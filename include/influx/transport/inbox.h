@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "influx/transport/endpoint.h"
+#include "influx/transport/source_filter.h"
 #include "influx/transport/udp_socket.h"
 
 namespace influx::transport {
@@ -26,16 +27,17 @@ struct ReceiveCounts {
   std::uint64_t bytes = 0;         ///< payload bytes put into the inbox
   std::uint64_t truncated = 0;     ///< larger than a buffer: counted, not kept
   std::uint64_t kernel_drops = 0;  ///< dropped by the kernel for want of socket buffer
+  std::uint64_t filtered = 0;      ///< of senders that the filter does not take: counted, not kept
 };
 
 /// A bounded ring of datagrams between the sockets and the consumer, in order of arrival.
 ///
-/// Producers (the owner and its Catcher) call receive(), which they may do from different threads;
-/// a mutex inside keeps them apart. One consumer calls next(), rewind() and release(), from one
-/// thread; it never waits for a producer's system call. The questions (full(), unread_*(),
-/// counts()) may be asked from any thread. The memory is allocated once, by the constructor,
-/// touched only as far as it was used, and its use starts over at its beginning whenever the ring
-/// is found empty.
+/// Producers (the owner and its Catcher) call receive() and note_drops(), which they may do from
+/// different threads; a mutex inside keeps them apart. One consumer calls next(), rewind() and
+/// release(), from one thread; it never waits for a producer's system call. The questions (full(),
+/// unread_*(), counts()) may be asked from any thread. The memory is allocated once, by the
+/// constructor, touched only as far as it was used, and its use starts over at its beginning
+/// whenever the ring is found empty.
 class Inbox {
  public:
   /// The most datagrams taken by one system call.
@@ -54,9 +56,19 @@ class Inbox {
 
   /// Takes what the sockets hold, without blocking, until they are empty, `most` datagrams were
   /// taken, or the ring is full; the sockets are served in turn. A socket that reports an error is
-  /// left for the next call. Returns the number taken from the kernel, truncated ones included. No
-  /// allocation, no exception.
+  /// left for the next call. Takes note of what the kernel has dropped at them by then. Returns the
+  /// number taken from the kernel, truncated and filtered ones included. No allocation, no
+  /// exception.
   std::size_t receive(std::span<const UdpSocket> sockets, std::size_t most) noexcept;
+
+  /// Takes note of what the kernel has dropped at the sockets, without receiving: where receive()
+  /// is not called any more, or not soon. The count of a socket ends with it.
+  void note_drops(std::span<const UdpSocket> sockets) noexcept;
+
+  /// Keeps only the datagrams of senders that `filter` takes, of all that receive() takes from the
+  /// kernel after this has returned. It may be called while a catcher receives, and waits then
+  /// until its receive() is over. At first everybody's are kept.
+  void set_filter(SourceFilter filter) noexcept;
 
   /// Whether there is no room for one more datagram of the largest size.
   bool full() const noexcept;
@@ -98,6 +110,9 @@ class Inbox {
   /// them. Returns the number taken; `drained` says whether the socket has no more for now.
   std::size_t receive_once(const UdpSocket& socket, std::size_t index, std::size_t most,
                            bool& drained) noexcept;
+  /// Adds what the kernel has dropped at the sockets since it was added last.
+  /// REQUIRES: receive_mutex_ is held.
+  void add_drops(std::span<const UdpSocket> sockets) noexcept;
   /// Writes a record at `mark`, behind a skip to the next lap if need be, and moves `mark` past it.
   /// REQUIRES: there is room.
   void store(Mark& mark, const Header& header, const std::byte* payload) noexcept;
@@ -115,6 +130,7 @@ class Inbox {
   /// Held by a producer during receive(): it keeps the stream in order and guards what follows.
   std::mutex receive_mutex_;
   const std::unique_ptr<Scratch> scratch_;
+  SourceFilter filter_;
   std::size_t turn_ = 0;  ///< counts the sockets served, to go on where the last call ended
 
   /// Held for moments only, never during a system call. Guards what follows. The bytes of the ring
@@ -126,6 +142,7 @@ class Inbox {
   Mark write_;    ///< the end of the stream
   std::uint64_t truncated_ = 0;
   std::uint64_t kernel_drops_ = 0;
+  std::uint64_t filtered_ = 0;
 };
 
 }  // namespace influx::transport

@@ -14,8 +14,8 @@ namespace influx::transport {
 class UdpSocket {
  public:
   /// Binds to `endpoint`. The port may be shared with other sockets of the same user
-  /// (SO_REUSEPORT); an IPv6 socket takes IPv6 only; the kernel reports what it dropped
-  /// (SO_RXQ_OVFL). Nothing, and `failure` filled, where the system refuses.
+  /// (SO_REUSEPORT); an IPv6 socket takes IPv6 only. Nothing, and `failure` filled, where the
+  /// system refuses.
   static std::optional<UdpSocket> bind(const Endpoint& endpoint, Failure& failure);
 
   UdpSocket(UdpSocket&& other) noexcept;
@@ -29,6 +29,10 @@ class UdpSocket {
   /// Uses SO_RCVBUFFORCE where the process may, else SO_RCVBUF.
   std::size_t set_read_buffer(std::size_t bytes) noexcept;
 
+  /// Whether the kernel tells how many datagrams it has dropped (SO_MEMINFO; Linux has it since
+  /// version 4.12). Where it does not, drops are not counted.
+  bool tells_drops() const noexcept;
+
   int descriptor() const noexcept { return descriptor_; }
   /// The address really bound.
   const Endpoint& endpoint() const noexcept { return endpoint_; }
@@ -38,15 +42,15 @@ class UdpSocket {
 
   explicit UdpSocket(int descriptor) noexcept : descriptor_(descriptor) {}
 
-  /// How many datagrams the kernel dropped since the last call, where `reported` is the count that
-  /// came with a datagram: one count per socket, from 0 at its creation, modulo 2^32.
-  std::uint32_t drops_since_last(std::uint32_t reported) const noexcept;
+  /// How many datagrams the kernel dropped since the last call; 0 where it does not tell.
+  std::uint32_t drops_since_last() const noexcept;
 
   int descriptor_ = -1;
   Endpoint endpoint_;
-  /// The count seen last. It lives here, and not in the inbox, because it begins and ends with the
-  /// socket. Guarded by the inbox that receives from the socket.
-  mutable std::uint32_t reported_drops_ = 0;
+  /// The count of the kernel seen last: one for each socket, from 0 at its creation, modulo 2^32.
+  /// It lives here, and not in the inbox, because it begins and ends with the socket. Guarded by
+  /// the inbox that receives from the socket.
+  mutable std::uint32_t seen_drops_ = 0;
 };
 
 /// Sends `payload` as one datagram to the first of `endpoints` that does not refuse it at once.

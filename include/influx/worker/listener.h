@@ -1,22 +1,28 @@
 #pragma once
 
 #include "influx/postgres/server.h"
+#include "influx/transport/source_filter.h"
 #include "influx/transport/udp_socket.h"
 
 namespace influx::worker {
 
-/// The sockets of a worker: one for each address of `influx.listen_addresses`, on one port.
+/// The sockets of a worker: one for each address of `influx.listen_addresses`, on one port; and
+/// whose datagrams it takes there.
 ///
 /// Its methods throw postgres::Error, and log.
 class Listener {
  public:
   explicit Listener(std::uint16_t port) noexcept : port_(port) {}
 
-  /// Opens a socket for each address of the settings that has none, and closes those that are not
-  /// named any more. An address family that this machine does not have is passed over, as long as
-  /// one address is left. Where an address cannot be bound, what was open before stays, and it
-  /// throws.
-  void configure();
+  /// Opens a socket for each address of the settings that has none, and gives up those that are not
+  /// named any more. Returns these, still open, so that what waits there can be received first. An
+  /// address family that this machine does not have is passed over, as long as one address is left.
+  /// Where an address cannot be bound, what was open before stays, and it throws.
+  std::vector<transport::UdpSocket> configure();
+
+  /// From whom datagrams are taken, as `influx.allowed_sources` says now; logged where not from
+  /// everybody.
+  static transport::SourceFilter allowed_sources();
 
   std::span<const transport::UdpSocket> sockets() const noexcept { return sockets_; }
   /// The addresses bound: `127.0.0.1:8089, [::1]:8089`.

@@ -36,6 +36,7 @@ class Worker {
 
   void receive(std::size_t most);
   void report_losses();
+  bool has_losses_to_report() const;
   void survey();
   bool batch_is_full() const;
   bool batch_is_due() const;
@@ -73,7 +74,8 @@ class Worker {
 
   std::uint64_t finished_datagrams_ = 0;  ///< whose lines were stored or refused
   std::size_t batch_datagrams_ = 0;       ///< in the batch that is being written
-  std::uint64_t reported_losses_ = 0;
+  std::uint64_t reported_losses_ = 0;     ///< of datagrams, by the kernel or for their size
+  std::uint64_t reported_filtered_ = 0;
   std::int64_t losses_reported_ns_ = 0;
 };
 
