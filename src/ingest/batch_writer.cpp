@@ -137,13 +137,19 @@ void BatchWriter::write_rows(RowGroup& group, std::size_t first, std::size_t cou
 /// Gives away the rows of the table of `group`, which is locked: all of them, so that their order
 /// is kept.
 void BatchWriter::put_off(Groups& groups, const RowGroup& group) {
+  const auto is_concerned = [&](const RowGroup& each) {
+    return each.state == RowGroup::State::kMapped && each.table().oid == group.table().oid;
+  };
+  // All of them are at hand before the groups let go of them.
   put_off_.clear();
   for (const auto& each : groups) {
-    if (each->state != RowGroup::State::kMapped || each->table().oid != group.table().oid) continue;
+    if (!is_concerned(*each)) continue;
     for (std::size_t row = 0; row < each->lines().size(); ++row) {
       if (!each->refused(row)) put_off_.push_back(each->lines()[row]);
     }
-    each->state = RowGroup::State::kDone;
+  }
+  for (const auto& each : groups) {
+    if (is_concerned(*each)) each->state = RowGroup::State::kDone;
   }
   std::sort(put_off_.begin(), put_off_.end(), [](const Line& left, const Line& right) {
     return std::pair(left.origin, left.number) < std::pair(right.origin, right.number);

@@ -43,6 +43,11 @@ void HeldLines::add(std::string_view measurement, const Line& line, const Origin
   ++lines_;
 }
 
+std::size_t HeldLines::lines(std::string_view measurement) const noexcept {
+  const auto found = queues_.find(measurement);
+  return found == queues_.end() ? 0 : found->second.size();
+}
+
 std::optional<std::int64_t> HeldLines::next_attempt_ns() const noexcept {
   std::optional<std::int64_t> next;
   for (const auto& entry : queues_) {

@@ -27,6 +27,10 @@ constexpr int kMostRounds = 8;
 constexpr std::int64_t kRememberRefusalNs = 1'000'000'000;
 constexpr std::size_t kMostRememberedRefusals = 1000;
 
+postgres::Error out_of_memory() noexcept {
+  return {ERRCODE_OUT_OF_MEMORY, "out of memory"};
+}
+
 /// Whether the needs of one more line can be met together with those of the lines before. Else it
 /// is looked at again when those have been met.
 bool may_merge(const Extension& extension, const Extension& needs) noexcept {
@@ -60,21 +64,47 @@ Ingestor::~Ingestor() {
 }
 
 void Ingestor::add(std::string_view text, const Origin& origin) {
+  const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 1;
+  if (!make_room(lines, 1)) throw std::bad_alloc();
   const auto origin_index = static_cast<std::uint32_t>(origins_.size());
   origins_.push_back(origin);
   parser_.reset(text);
   map_lines(1, origin_index);
 }
 
+bool Ingestor::has_room_for(std::size_t bytes) {
+  if (make_room(bytes, 1)) return true;  // a line has a byte at least
+  failure_ = out_of_memory();
+  return false;
+}
+
+/// Makes room for so many lines, and origins of lines, to come: to put a line aside takes no memory
+/// then. False where there is none.
+bool Ingestor::make_room(std::size_t lines, std::size_t origins) {
+  const auto grow = [](auto& list, std::size_t more) {
+    const std::size_t wanted = list.size() + more;
+    if (wanted > list.capacity()) list.reserve(std::max(wanted, 2 * list.capacity()));
+  };
+  try {
+    grow(deferred_, lines);
+    grow(deferred_before_, deferred_.size() + lines);
+    grow(origins_, origins);
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
 /// Maps the lines of the parser up to its end. A line that is an error of the server is put aside.
 /// `first_number` is the number of the first line in its origin.
 void Ingestor::map_lines(std::uint32_t first_number, std::uint32_t origin) {
-  for (bool in_transaction = true;;) {
+  for (;;) {
     Line line;
     const auto failure = attempt(transactions_, [&] {
-      if (in_transaction) transactions_.begin();
+      transactions_.begin();
       postgres::in_context(row_memory_, [&] {
         for (;;) {
+          line = {};
           const Parser::Result result = parser_.next();
           if (result == Parser::Result::kEnd) return;
           ++lines_;
@@ -83,47 +113,52 @@ void Ingestor::map_lines(std::uint32_t first_number, std::uint32_t origin) {
           MemoryContextReset(row_memory_);
           if (result == Parser::Result::kError) {
             refuse(line, refusal_of(parser_.error()), parser_.point().measurement);
-          } else if (in_transaction) {
-            map_point(line);
           } else {
-            map_again(line);
+            map_point(line);
           }
         }
       });
     });
     if (!failure.has_value()) return;
-    if (line.text.data() != nullptr) {
-      put_aside(line, *failure);
-    } else if (in_transaction) {
-      // Not even a transaction can be had. The lines are only told apart, and wait.
-      in_transaction = false;
+    if (line.text.data() == nullptr) {
+      // It is not about a line: no transaction could be had, or no memory to read one.
       cannot_map_ = true;
       failure_ = *failure;
-    } else {
-      throw *failure;
+      ++lines_;  // stands for them until they are told apart
+      const auto number = static_cast<std::uint32_t>(parser_.next_line_number());
+      map_again({parser_.rest(), first_number + number - 1, origin});
+      return;
     }
+    put_aside(line, *failure);
   }
 }
 
 /// Decides about a line whose mapping ended with `error`. REQUIRES: the parser is at the line.
 void Ingestor::put_aside(const Line& line, const postgres::Error& error) {
   const std::string_view measurement = parser_.point().measurement;
-  const Trouble trouble = trouble_of(error.sqlstate());
-  if (trouble == Trouble::kLock) {
-    transactions_.stop_waiting();
-    postgres::guard([&] {
-      hold_table(measurement);
-      hold_line(measurement, line);
-    });
-  } else if (trouble == Trouble::kMoment || (trouble == Trouble::kServer && !insist_)) {
-    if (trouble == Trouble::kServer) {
+  switch (trouble_of(error.sqlstate())) {
+    case Trouble::kLock:
+      transactions_.stop_waiting();
+      try {
+        postgres::guard([&] {
+          hold_table(measurement);
+          hold_line(measurement, line);
+        });
+      } catch (const std::bad_alloc&) {
+        map_again(line);
+      }
+      return;
+    case Trouble::kMoment:
+      return map_again(line);
+    case Trouble::kServer:
+      if (insist_) break;
       cannot_map_ = true;
       failure_ = error;
-    }
-    map_again(line);
-  } else {
-    postgres::guard([&] { refuse(line, refusal_of(error), measurement); });
+      return map_again(line);
+    case Trouble::kRow:
+      break;
   }
+  postgres::guard([&] { refuse(line, refusal_of(error), measurement); });
 }
 
 void Ingestor::map_point(const Line& line) {
@@ -261,9 +296,19 @@ void Ingestor::refuse_row(const RowGroup& group, const Line& line, const Refusal
 
 bool Ingestor::store(bool insist) {
   insist_ = insist;
+  try {
+    return store_in_rounds();
+  } catch (const std::bad_alloc&) {
+    // Whatever was under way, each line is still in one place.
+    failure_ = out_of_memory();
+    return false;
+  }
+}
+
+bool Ingestor::store_in_rounds() {
   for (int round = 0;; ++round) {
     // What has come to rest first: making tables may have to wait for others.
-    if (!writer_.write(groups_, batch_memory_, insist)) {
+    if (!writer_.write(groups_, batch_memory_, insist_)) {
       failure_ = writer_.failure();
       return false;
     }
@@ -325,21 +370,28 @@ bool Ingestor::extend(const Extension& extension) {
 }
 
 void Ingestor::map_deferred() {
-  std::vector<Line> lines;
-  lines.swap(deferred_);
-  pending_ -= lines.size();
-  lines_ -= lines.size();
-  for (const Line& line : lines) {
+  if (!make_room(0, 0)) throw std::bad_alloc();
+  deferred_before_.swap(deferred_);
+  pending_ -= deferred_before_.size();
+  lines_ -= deferred_before_.size();
+  for (const Line& line : deferred_before_) {
     parser_.reset(line.text);
     map_lines(line.number, line.origin);
   }
+  deferred_before_.clear();
 }
 
 void Ingestor::refuse_deferred(const postgres::Error& reason) {
   for (const Line& line : deferred_) {
     parser_.reset(line.text);
-    parser_.next();
-    postgres::guard([&] { refuse(line, refusal_of(reason), parser_.point().measurement); });
+    --lines_;
+    for (;;) {
+      const Parser::Result result = parser_.next();
+      if (result == Parser::Result::kEnd) break;
+      ++lines_;
+      const Line one{parser_.line(), line.number, line.origin};
+      postgres::guard([&] { refuse(one, refusal_of(reason), parser_.point().measurement); });
+    }
   }
   deferred_.clear();
   extensions_.clear();

@@ -31,15 +31,18 @@ void Ingestor::hold_table(std::string_view measurement) {
 
 void Ingestor::hold_line(std::string_view measurement, const Line& line) {
   const std::size_t most = static_cast<std::size_t>(postgres::settings.max_pending) * 1024;
-  if (held_.bytes() + line.text.size() <= most) {
-    held_.add(measurement, line, origins_[line.origin]);
-    return;
-  }
   Refusal refusal;
-  refusal.sqlstate = ERRCODE_LOCK_NOT_AVAILABLE;
-  refusal.message =
-      psprintf("table \"%s\" is locked, and influx.max_pending allows no more to wait",
-               postgres::server_string(measurement));
+  if (held_.bytes() + line.text.size() <= most) {
+    try {
+      return held_.add(measurement, line, origins_[line.origin]);
+    } catch (const std::bad_alloc&) {
+      refusal.sqlstate = ERRCODE_OUT_OF_MEMORY;
+      refusal.message = "the table is locked, and there is no memory for more to wait";
+    }
+  } else {
+    refusal.sqlstate = ERRCODE_LOCK_NOT_AVAILABLE;
+    refusal.message = "the table is locked, and influx.max_pending allows no more to wait";
+  }
   refuse(line, refusal, measurement);
 }
 
@@ -58,7 +61,7 @@ void Ingestor::resume_held() {
       if (locked) hold_table(measurement);
     });
     if (failure.has_value()) {
-      postgres::guard([&] { hold_table(measurement); });
+      postpone(measurement);
     } else if (!locked) {
       if (held_.attempts(measurement) >= kAttemptsUntilTold) {
         postgres::guard([&] {
@@ -73,8 +76,10 @@ void Ingestor::resume_held() {
 
 /// Takes the lines of a table into the batch.
 void Ingestor::resume(const std::string& measurement) {
-  resumed_.push_back({measurement, held_.release(measurement)});
-  const HeldLines::Queue& queue = resumed_.back().lines;
+  const std::size_t count = held_.lines(measurement);
+  if (!make_room(count, count)) return postpone(measurement);
+  HeldLines::Queue& queue = resumed_.emplace_back(Resumed{measurement, {}}).lines;
+  queue = held_.release(measurement);
   lines_ -= queue.size();
   queue.for_each([&](const Line& line, const Origin& origin) {
     const auto index = static_cast<std::uint32_t>(origins_.size());
@@ -82,6 +87,11 @@ void Ingestor::resume(const std::string& measurement) {
     parser_.reset(line.text);
     map_lines(line.number, index);
   });
+}
+
+/// Sets the time of the next attempt at a table that is held.
+void Ingestor::postpone(const std::string& measurement) {
+  postgres::guard([&] { hold_table(measurement); });
 }
 
 /// Whether the INSERT would have to wait for the table. Nothing stays locked.

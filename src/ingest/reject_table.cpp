@@ -50,18 +50,24 @@ void execute(SPIPlanPtr plan, Datum* values, const char* nulls) {
 
 }  // namespace
 
-void RejectTable::keep(const Line& line, const Origin& origin, const Refusal& refusal) {
-  Reject& reject = waiting_.emplace_back();
-  reject.line = line.text;
-  reject.measurement = refusal.measurement;
-  reject.reason = refusal.message;
-  if (refusal.detail != nullptr) reject.reason.append(": ").append(refusal.detail);
-  reject.position = refusal.position;
-  reject.sqlstate = refusal.sqlstate;
-  reject.received_ns = origin.received_ns;
-  if (origin.sender.length == 0) return;
-  reject.sender = origin.sender.host();
-  reject.sender_port = origin.sender.port();
+void RejectTable::keep(const Line& line, const Origin& origin, const Refusal& refusal) noexcept {
+  try {
+    Reject reject;
+    reject.line = line.text;
+    reject.measurement = refusal.measurement;
+    reject.reason = refusal.message;
+    if (refusal.detail != nullptr) reject.reason.append(": ").append(refusal.detail);
+    reject.position = refusal.position;
+    reject.sqlstate = refusal.sqlstate;
+    reject.received_ns = origin.received_ns;
+    if (origin.sender.length != 0) {
+      reject.sender = origin.sender.host();
+      reject.sender_port = origin.sender.port();
+    }
+    waiting_.push_back(std::move(reject));
+  } catch (const std::bad_alloc&) {
+    drop(1, "out of memory");
+  }
 }
 
 void RejectTable::write() {
@@ -81,10 +87,10 @@ void RejectTable::write() {
     return;
   }
   if (error != nullptr) {
-    drop(waiting_.size() - in_transaction_, error->message);
+    drop_waiting(error->message);
     FreeErrorData(error);
   } else if (waiting_.size() > static_cast<std::size_t>(postgres::settings.max_rejects)) {
-    drop(waiting_.size() - in_transaction_, "the table is locked");
+    drop_waiting("the table is locked");
   }
 }
 
@@ -167,10 +173,14 @@ void RejectTable::trim() {
   execute(trim_plan_, &most, nullptr);
 }
 
-void RejectTable::drop(std::size_t count, const char* reason) {
-  waiting_.resize(waiting_.size() - count);
+void RejectTable::drop_waiting(const char* reason) noexcept {
+  drop(waiting_.size() - in_transaction_, reason);
+  waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(in_transaction_), waiting_.end());
+}
+
+void RejectTable::drop(std::size_t count, const char* reason) noexcept {
   dropped_ += count;
-  failure_ = reason;
+  strlcpy(failure_, reason, sizeof(failure_));
 }
 
 void RejectTable::end(bool committed) noexcept {

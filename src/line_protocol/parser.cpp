@@ -31,6 +31,10 @@ void Parser::reset(std::string_view input) {
   error_ = {};
 }
 
+std::string_view Parser::rest() const noexcept {
+  return between(next_line_, end_);
+}
+
 Parser::Result Parser::next() {
   while (next_line_ != end_) {
     line_start_ = next_line_;

@@ -46,11 +46,10 @@ void Refusals::report() {
       table_.written() - std::exchange(reported_written_, table_.written());
   const bool failed = table_.dropped() != std::exchange(reported_dropped_, table_.dropped());
   const char* name = table_.name().empty() ? "influx_rejects" : table_.name().c_str();
-  ereport(WARNING,
-          (errmsg("influx: %llu lines refused, %llu of them kept in table %s",
-                  static_cast<unsigned long long>(std::exchange(unreported_, 0)),
-                  static_cast<unsigned long long>(written), name),
-           failed ? errdetail("Some could not be kept: %s.", table_.failure().c_str()) : 0));
+  ereport(WARNING, (errmsg("influx: %llu lines refused, %llu of them kept in table %s",
+                           static_cast<unsigned long long>(std::exchange(unreported_, 0)),
+                           static_cast<unsigned long long>(written), name),
+                    failed ? errdetail("Some could not be kept: %s.", table_.failure()) : 0));
   next_report_ns_ = monotonic_ns() + kReportNs;
 }
 

@@ -132,13 +132,21 @@ void Worker::run() {
   finish();
 }
 
+/// What the process has counted for the server. Without memory for that it is told later.
+void Worker::report_statistics(bool force) {
+  try {
+    postgres::guard([&] { postgres::report_statistics(force); });
+  } catch (const postgres::ServerError&) {
+    statistics_pending_ = true;
+  }
+}
+
 /// The one place where the process waits while it is free.
 void Worker::wait() {
   long timeout = wait_time();
   const bool gathering = busy_ && waits_since_ns_.has_value();
   if (gathering) timeout = std::min(timeout, kNapMs);
-  if (!waits_since_ns_ && std::exchange(statistics_pending_, false))
-    postgres::report_statistics(true);
+  if (!waits_since_ns_ && std::exchange(statistics_pending_, false)) report_statistics(true);
   WaitEvent event;
   WaitEventSetWait(gathering || inbox_.full() ? quiet_events_ : all_events_, timeout, &event, 1,
                    postgres::listener_wait_event());
@@ -252,37 +260,39 @@ void Worker::write_batch() {
   }
   pgstat_report_activity(STATE_RUNNING, "writing a batch");
   start_write_watch();
-  if (!resume_at_ns_.has_value()) take_batch();
+  const bool taken = batch_datagrams_ > 0 || take_batch();
   const bool insist =
       suspensions_ >= kMostPatience && !ingest::is_outside_of_rows(ingestor_.failure().sqlstate());
-  if (ingestor_.store(insist)) {
+  if (ingestor_.store(insist) && taken) {
     resume();
   } else {
     suspend();
   }
   stop_write_watch();
   catcher_.pause();
-  postgres::report_statistics(false);
+  report_statistics(false);
   statistics_pending_ = true;
   pgstat_report_activity(STATE_IDLE, "listening");
   survey();
 }
 
 /// Reads datagrams up to the size of a batch, and parses and maps them, behind the lines that
-/// waited for a table. A batch ends with a datagram.
-void Worker::take_batch() {
+/// waited for a table. A batch ends with a datagram. False where there is no memory for any.
+bool Worker::take_batch() {
   transactions_.start_batch();
-  batch_datagrams_ = 0;
   ingestor_.resume_held();
   std::size_t bytes = 0;
   const auto most_rows = static_cast<std::size_t>(settings.batch_size);
   const std::size_t most_bytes = static_cast<std::size_t>(settings.batch_bytes) * 1024;
   transport::Datagram datagram;
-  while (ingestor_.pending() < most_rows && bytes < most_bytes && inbox_.next(datagram)) {
+  while (ingestor_.pending() < most_rows && bytes < most_bytes) {
+    if (!ingestor_.has_room_for(transport::Inbox::kLargestDatagram)) return batch_datagrams_ > 0;
+    if (!inbox_.next(datagram)) break;
     ++batch_datagrams_;
     bytes += datagram.payload.size();
     ingestor_.add(datagram.payload, {datagram.received_ns, datagram.sender});
   }
+  return true;
 }
 
 /// The server can write nothing now. The batch is kept; what is received meanwhile waits behind it.
@@ -326,7 +336,7 @@ void Worker::finish() {
     MemoryContextReset(memory_);
   } while (!resume_at_ns_.has_value() && waits_since_ns_.has_value() && monotonic_ns() < deadline);
   give_up_batch();
-  postgres::report_statistics(true);
+  report_statistics(true);
 }
 
 /// Refuses the lines that wait for their table, or for the server.

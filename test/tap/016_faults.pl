@@ -195,7 +195,7 @@ foreach my $n (1 .. 2000)
 	send_text($socket, "l_table n=${n}i,s=\"$long\"");
 	Time::HiRes::sleep(0.002) if $n % 100 == 0;
 }
-wait_for_log($node, qr/line refused: table "l_table" is locked, and influx\.max_pending allows no more to wait \(SQLSTATE 55P03\)/,
+wait_for_log($node, qr/line refused: the table is locked, and influx\.max_pending allows no more to wait \(SQLSTATE 55P03\)/,
 	$offset, 'beyond influx.max_pending lines are refused');
 sql('TRUNCATE free');
 send_text($socket, 'free n=1i');

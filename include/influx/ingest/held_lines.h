@@ -47,8 +47,9 @@ class HeldLines {
   static constexpr std::int64_t kLongestPauseNs = 1'000'000'000;
 
   bool empty() const noexcept { return queues_.empty(); }
-  /// The number of lines that wait.
+  /// The number of lines that wait, of all tables and of one.
   std::size_t lines() const noexcept { return lines_; }
+  std::size_t lines(std::string_view measurement) const noexcept;
   /// The memory that they take, in bytes.
   std::size_t bytes() const noexcept { return bytes_; }
 
@@ -62,7 +63,7 @@ class HeldLines {
   /// anew.
   void hold(std::string_view measurement, int attempts, std::int64_t now_ns);
 
-  /// Adds a copy of a line. REQUIRES: holds(measurement).
+  /// Adds a copy of a line, or throws std::bad_alloc. REQUIRES: holds(measurement).
   void add(std::string_view measurement, const Line& line, const Origin& origin);
 
   /// When the next attempt is due; nothing where no table is held.

@@ -32,7 +32,7 @@ namespace influx::ingest {
 /// The functions call the server and open transactions as they need them; no transaction need be
 /// open. In a function of the server SPI has to be connected. Texts stay valid until clear().
 /// Errors of the server are dealt with inside, where the transactions are the owner's; else they
-/// are thrown as postgres::ServerError. Where memory is short, std::bad_alloc may be thrown.
+/// are thrown as postgres::ServerError, and std::bad_alloc.
 class Ingestor : private UnwrittenRows {
  public:
   Ingestor(Oid namespace_oid, line_protocol::Precision precision, RefusalHandler& refusals,
@@ -40,6 +40,10 @@ class Ingestor : private UnwrittenRows {
   ~Ingestor() override;
   Ingestor(const Ingestor&) = delete;
   Ingestor& operator=(const Ingestor&) = delete;
+
+  /// Whether there is memory to keep the lines of a text of so many bytes, whatever comes. False
+  /// with a failure(). Where this was asked before, add() throws no std::bad_alloc.
+  bool has_room_for(std::size_t bytes);
 
   /// Parses `text` and maps its points to rows.
   void add(std::string_view text, const Origin& origin);
@@ -53,7 +57,7 @@ class Ingestor : private UnwrittenRows {
   /// written are refused.
   bool store(bool insist = false);
 
-  /// Why store() returned false.
+  /// Why store() or has_room_for() returned false.
   const postgres::Error& failure() const noexcept { return failure_; }
 
   /// Refuses what is left of a batch that could not be stored.
@@ -102,6 +106,7 @@ class Ingestor : private UnwrittenRows {
     HeldLines::Queue lines;
   };
 
+  bool make_room(std::size_t lines, std::size_t origins);
   void map_lines(std::uint32_t first_number, std::uint32_t origin);
   void map_point(const Line& line);
   void put_aside(const Line& line, const postgres::Error& error);
@@ -112,6 +117,7 @@ class Ingestor : private UnwrittenRows {
   void defer(const Line& line, std::string_view measurement, const schema::Table* table);
   void refuse(const Line& line, Refusal refusal, std::string_view measurement);
 
+  bool store_in_rounds();
   bool extend_all();
   bool extend(const schema::Extension& extension);
   void map_deferred();
@@ -120,6 +126,7 @@ class Ingestor : private UnwrittenRows {
   void hold_table(std::string_view measurement);
   void hold_line(std::string_view measurement, const Line& line);
   void resume(const std::string& measurement);
+  void postpone(const std::string& measurement);
   bool is_locked(const std::string& measurement);
 
   void refuse_row(const RowGroup& group, const Line& line, const Refusal& refusal) override;
@@ -152,7 +159,10 @@ class Ingestor : private UnwrittenRows {
   std::size_t pending_ = 0;
   std::uint64_t lines_ = 0;
 
-  std::vector<Line> deferred_;  ///< wait for an extension of their table, or to be mapped again
+  /// Wait for an extension of their table, or to be mapped again. Where lines could not even be
+  /// told apart, one stands for several.
+  std::vector<Line> deferred_;
+  std::vector<Line> deferred_before_;  ///< for map_deferred()
   std::map<std::string, schema::Extension, std::less<>> extensions_;
   std::map<std::string, RememberedRefusal, std::less<>> refused_extensions_;
   HeldLines held_;

@@ -16,8 +16,8 @@ class RejectTable {
   RejectTable(Oid namespace_oid, std::uint16_t port, line_protocol::Precision precision) noexcept
       : namespace_oid_(namespace_oid), port_(port), precision_(precision) {}
 
-  /// Keeps a copy of a line for the next write(). May throw std::bad_alloc.
-  void keep(const Line& line, const Origin& origin, const Refusal& refusal);
+  /// Keeps a copy of a line for the next write(), or drops it where there is no memory.
+  void keep(const Line& line, const Origin& origin, const Refusal& refusal) noexcept;
 
   /// The number of lines that wait for write().
   std::size_t waiting() const noexcept { return waiting_.size(); }
@@ -36,7 +36,7 @@ class RejectTable {
   std::uint64_t written() const noexcept { return written_; }
   std::uint64_t dropped() const noexcept { return dropped_; }
   /// Why lines were dropped last; empty where none were.
-  const std::string& failure() const noexcept { return failure_; }
+  const char* failure() const noexcept { return failure_; }
   /// The name of the table, as written in SQL, when it was last written to.
   const std::string& name() const noexcept { return name_; }
 
@@ -56,7 +56,8 @@ class RejectTable {
   void insert(const Reject& reject);
   void trim();
   void prepare(Oid table);
-  void drop(std::size_t count, const char* reason);
+  void drop_waiting(const char* reason) noexcept;
+  void drop(std::size_t count, const char* reason) noexcept;
 
   Oid namespace_oid_;
   std::uint16_t port_;
@@ -65,7 +66,7 @@ class RejectTable {
   std::size_t in_transaction_ = 0;  ///< of the lines that wait: written by the open transaction
   std::uint64_t written_ = 0;
   std::uint64_t dropped_ = 0;
-  std::string failure_;
+  char failure_[256] = {};
   std::string name_;
 
   SPIPlanPtr insert_plan_ = nullptr;  ///< this plan and the next are for the table `name_`

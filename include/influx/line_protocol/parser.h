@@ -56,6 +56,11 @@ class Parser {
   /// Reads up to the next point or refused line; comments and blank lines are skipped.
   Result next();
 
+  /// The input from the line on that next() would read, and the number of that line. Where next()
+  /// has thrown, it is the line at which it did.
+  std::string_view rest() const noexcept;
+  std::size_t next_line_number() const noexcept { return next_line_number_; }
+
   /// The point that next() found. REQUIRES: next() returned kPoint; or it returned kError, then the
   /// measurement alone means something, and is empty where it was not read.
   const Point& point() const noexcept { return point_; }

@@ -29,6 +29,7 @@ class Worker {
   void describe_process();
   void rebuild_wait_sets();
 
+  void report_statistics(bool force);
   void wait();
   long wait_time() const;
   void handle_interrupts();
@@ -41,7 +42,7 @@ class Worker {
   bool batch_is_full() const;
   bool batch_is_due() const;
   void write_batch();
-  void take_batch();
+  bool take_batch();
   void suspend();
   void resume();
   void finish();
