@@ -75,6 +75,7 @@ class Ingestor {
 
   bool map_lines(std::uint32_t first_number, std::uint32_t origin);
   void map_point(const Line& line);
+  bool may_create(const Line& line, std::string_view measurement);
   bool append_by_template(const line_protocol::Point& point, const Line& line);
   void add_row(const std::shared_ptr<schema::Table>& table, const Line& line);
   RowGroup& group_for(const std::shared_ptr<const schema::Table>& table,
@@ -97,6 +98,7 @@ class Ingestor {
   void next_transaction();
   void recover(ErrorData* report);
   std::size_t commit_states() noexcept;
+  void sweep();
 
   RefusalHandler& refusals_;
   TransactionControl& transactions_;
