@@ -25,6 +25,12 @@ const char* role_name(ColumnRole role) noexcept {
   return role == ColumnRole::kTag ? "tag" : "field";
 }
 
+/// A key as messages show it: it may be as long as a datagram.
+const char* shown(std::string_view key) {
+  constexpr int kMostBytesShown = 100;
+  return postgres::shortened(server_string(key), kMostBytesShown);
+}
+
 ValueType type_of(const FieldValue& value) noexcept {
   return value.type;
 }
@@ -146,7 +152,7 @@ bool RowMapper::place(const Table& table, std::string_view key, const Value& val
   if (table.reserves(key)) {
     return refuse(ERRCODE_RESERVED_NAME,
                   psprintf("%s \"%s\" has the name of a column with a meaning of its own",
-                           role_name(role), server_string(key)));
+                           role_name(role), shown(key)));
   }
   const ColumnIndex index = table.find(key, *hint);
   *hint = index;
@@ -185,7 +191,7 @@ bool RowMapper::need(const Table& table, std::string_view key, ColumnRole role, 
   if (reason != nullptr) {
     return refuse(sqlstate,
                   psprintf("table \"%s\" has no column \"%s\", and %s",
-                           server_string(table.measurement), server_string(key), reason),
+                           server_string(table.measurement), shown(key), reason),
                   hint);
   }
   return add_need(key, role, type);
@@ -200,7 +206,7 @@ bool RowMapper::add_need(std::string_view key, ColumnRole role, ValueType type) 
 bool RowMapper::refuse_second_role(std::string_view key) {
   return refuse(
       ERRCODE_DUPLICATE_COLUMN,
-      psprintf("column \"%s\" cannot hold both a tag and a field of this name", server_string(key)),
+      psprintf("column \"%s\" cannot hold both a tag and a field of this name", shown(key)),
       "Use influx.layout = json, or give one of them another name.");
 }
 
@@ -219,10 +225,10 @@ RowMapper::Result RowMapper::map_missing(const Point& point, bool by_user) {
         reason = room_or_name_refusal(needs_.columns.size() + 1, key, &sqlstate, &hint);
       }
       if (reason != nullptr) {
-        return refuse(sqlstate,
-                      psprintf("cannot make a column for %s \"%s\": %s", role_name(role),
-                               server_string(key), reason),
-                      hint);
+        return refuse(
+            sqlstate,
+            psprintf("cannot make a column for %s \"%s\": %s", role_name(role), shown(key), reason),
+            hint);
       }
     }
     if (to_columns) return add_need(key, role, type);

@@ -1,6 +1,7 @@
 #include "influx/worker/refusal_log.h"
 
 #include "influx/ingest/line_text.h"
+#include "influx/postgres/text.h"
 
 namespace influx::worker {
 
@@ -9,10 +10,8 @@ namespace {
 /// Names and values of a line come back in messages, as long as a datagram may be.
 constexpr int kMostBytesShown = 1000;
 
-const char* shortened(const char* text) {
-  const auto length = static_cast<int>(std::strlen(text));
-  if (length <= kMostBytesShown) return text;
-  return psprintf("%.*s...", pg_mbcliplen(text, length, kMostBytesShown), text);
+const char* shown(const char* text) {
+  return postgres::shortened(text, kMostBytesShown);
 }
 
 }  // namespace
@@ -48,12 +47,12 @@ void RefusalLog::refuse(const ingest::Line& line, const ingest::Origin& origin,
   }
   ereport(WARNING,
           (errcode(refusal.sqlstate),
-           errmsg("influx: line refused: %s (SQLSTATE %s)", shortened(refusal.message),
+           errmsg("influx: line refused: %s (SQLSTATE %s)", shown(refusal.message),
                   unpack_sql_state(refusal.sqlstate)),
            errdetail_internal("Datagram from %s, %s: %s%s%s", sender, place.data,
                               ingest::line_text(line.text), refusal.detail != nullptr ? "\n" : "",
-                              refusal.detail != nullptr ? shortened(refusal.detail) : ""),
-           refusal.hint != nullptr ? errhint("%s", shortened(refusal.hint)) : 0));
+                              refusal.detail != nullptr ? shown(refusal.detail) : ""),
+           refusal.hint != nullptr ? errhint("%s", shown(refusal.hint)) : 0));
 }
 
 void RefusalLog::lose(std::uint64_t datagrams, const char* reason) {

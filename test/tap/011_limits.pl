@@ -1,5 +1,6 @@
 # Floods of names: tables and columns are made up to the limits and no further, what is within them is stored
-# meanwhile, and the memory of a listener does not grow with the number of names it has seen.
+# meanwhile, and the memory of a listener does not grow with the number of names it has seen. What a role may
+# not do, the network may not do by its listener.
 use strict;
 use warnings;
 
@@ -14,13 +15,13 @@ my ($max_tables, $max_columns) = (50, 100);
 my $node = new_node('limits', "influx.max_tables = $max_tables\ninflux.max_columns = $max_columns\n");
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 
-# A listener for a schema of its own; returns its pid, its port and a socket to it.
+# A listener for a schema, which is made for it, as a role; returns its pid, its port and a socket to it.
 sub listener_for
 {
-	my ($schema) = @_;
-	sql("CREATE SCHEMA $schema");
+	my ($schema, $role) = @_;
+	sql("CREATE SCHEMA IF NOT EXISTS $schema");
 	my $port = free_udp_port();
-	my $pid = launch($node, $port, schema => $schema);
+	my $pid = launch($node, $port, schema => $schema, role => $role);
 	return ($pid, $port, udp($port));
 }
 
@@ -199,8 +200,87 @@ foreach my $round (1 .. 6)
 }
 cmp_ok($growth, '<', 10 * 1024, 'dropped tables leave nothing in the memory of the listener');
 is(join('|', refusals($node, $fleeting, $offset)), '0|0', 'no line was refused');
+
+# --- names and rights -----------------------------------------------------------------------------
+
+# A listener as a role that may use what it was given, and create nothing.
+sql(<<'SQL');
+SET client_min_messages = warning;
+CREATE ROLE collector LOGIN;
+CREATE ROLE stranger;
+GRANT EXECUTE ON FUNCTION worker_launch(regnamespace, integer, text) TO collector;
+CREATE SCHEMA guarded;
+GRANT USAGE ON SCHEMA guarded TO collector;
+CREATE TABLE guarded.given (time timestamptz, n bigint);
+GRANT INSERT ON guarded.given TO collector;
+CREATE TABLE guarded.partly (time timestamptz, n bigint, secret text);
+GRANT INSERT (time, n) ON guarded.partly TO collector;
+CREATE TABLE guarded.rows (time timestamptz, n bigint);
+ALTER TABLE guarded.rows ENABLE ROW LEVEL SECURITY;
+CREATE POLICY small ON guarded.rows FOR INSERT WITH CHECK (n < 10);
+GRANT INSERT ON guarded.rows TO collector;
+CREATE VIEW guarded.part WITH (security_barrier) AS SELECT * FROM guarded.given WHERE n < 100 WITH CHECK OPTION;
+GRANT INSERT ON guarded.part TO collector;
+SQL
+my ($bound, $bound_port, $bound_socket) = listener_for('guarded', 'collector');
+
+# Sends lines of which one is refused, for the reason that the log has to tell.
+sub one_refused
+{
+	my ($text, $reason, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $from = log_size($node);
+	send_text($bound_socket, $text);
+	wait_for_refusals($bound, $from, 1, "$name: the line is refused");
+	my $log = log_of($node, $bound, $from);
+	like($log, $reason, "$name: with the reason");
+	cmp_ok(length($log), '<', 3000, "$name: at bounded length");
+	return;
+}
+
+one_refused("partly n=1i\npartly n=2i,secret=\"x\"\npartly n=3i",
+	qr/cannot write column "secret": permission to insert into it is denied \(SQLSTATE 42501\)/, 'a column');
+one_refused("rows n=1i\nrows n=11i\nrows n=2i",
+	qr/new row violates row-level security policy for table "rows" \(SQLSTATE 42501\)/, 'a policy');
+one_refused("part n=11i\npart n=111i\npart n=12i", qr/violates check option for view "part" \(SQLSTATE 44000\)/, 'a view');
+one_refused("given n=1i\nmissing n=1i", qr/permission denied for schema guarded \(SQLSTATE 42501\)/, 'a missing table');
+one_refused("given n=2i\ngiven n=1i,other=1i", qr/must be owner of table given \(SQLSTATE 42501\)/, 'a missing column');
+one_refused("given n=3i\ng\xC3\x28ven n=1i", qr/SQLSTATE 22P02/, 'a name that is not UTF-8');
+one_refused("given n=4i\ngiven \xED\xA0\x80=1i", qr/SQLSTATE 22P02/, 'a key with half of a surrogate pair');
+one_refused("given n=5i\ngiven \xC0\x80=1i", qr/SQLSTATE 22P02/, 'a key with an overlong zero');
+one_refused("given n=6i\ngiven a\0b=1i", qr/SQLSTATE 22P02/, 'a key with a zero byte');
+one_refused("given n=7i\ngiven " . ('k' x 60_000) . '=1i', qr/has no column "k{100}\.\.\.", and its name is too long for a column \(SQLSTATE 42622\)/, 'a key of 60,000 bytes');
+wait_for_value($node, "SELECT (SELECT string_agg(n::text, ',' ORDER BY n) FROM guarded.$_->[0])", $_->[1], "$_->[0]: the other lines are stored")
+  foreach [ partly => '1,3' ], [ rows => '1,2' ], [ given => '1,2,3,4,5,6,7,11,12' ];
+
+# A function of a stranger is not run.
+sql(<<'SQL');
+GRANT USAGE, CREATE ON SCHEMA guarded TO stranger;
+SET ROLE stranger;
+CREATE FUNCTION guarded._create(metric name, tags name[], fields name[]) RETURNS regclass LANGUAGE plpgsql AS
+$$ BEGIN RAISE WARNING 'I am %', current_user; RETURN NULL; END $$;
+SQL
+$offset = log_size($node);
+one_refused('missing n=1i', qr/function guarded\._create is not run: its owner is not trusted \(SQLSTATE 42501\)/, 'a function of a stranger');
+unlike(log_since($node, $offset), qr/I am/, 'it was not run');
+sql('DROP FUNCTION guarded._create(name, name[], name[])');
+
+# A flood of names of which none can have a table.
+my $refuse = sub {
+	my ($prefix) = @_;
+	my $from = log_size($node);
+	wait_sender(start_sender(port => $bound_port, rate => 30_000, count => 30_000, line => sub { return "$prefix$_[0] v=1i" }));
+	wait_for_refusals($bound, $from, 30_000, 'lines without table are refused');
+};
+$refuse->('first');
+$before = memory_of($bound);
+$refuse->('second');
+$growth = memory_of($bound) - $before;
+cmp_ok($growth, '<', 1024, 'they leave nothing in the memory of the listener');
+note("$growth kB more");
+
 is( join(',', sort { $a <=> $b } listeners($node)),
-	join(',', sort { $a <=> $b } $pid, $many, $fleeting),
+	join(',', sort { $a <=> $b } $pid, $many, $fleeting, $bound),
 	'all listeners are still there');
 
 done_testing();
