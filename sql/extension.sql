@@ -63,6 +63,8 @@ SHOW influx.batch_bytes;
 SHOW influx.batch_timeout;
 SHOW influx.auto_create;
 SHOW influx.auto_extend;
+SHOW influx.max_tables;
+SHOW influx.max_columns;
 SHOW influx.layout;
 SHOW influx.time_column;
 
@@ -100,6 +102,9 @@ ALTER SYSTEM SET influx.batch_bytes = '257MB';
 ALTER SYSTEM SET influx.batch_timeout = 0;
 ALTER SYSTEM SET influx.batch_timeout = '2min';
 ALTER SYSTEM SET influx.batch_timeout = '1MB';
+SET influx.max_tables = -1;
+SET influx.max_columns = 0;
+SET influx.max_columns = 1601;
 \set VERBOSITY default
 SET influx.time_column = 'a_name_of_sixty_three_bytes_which_is_as_long_as_a_name_can_be__';
 
@@ -112,6 +117,8 @@ SET influx.time_column = 'When sent';
 SET influx.allowed_sources = '10.0.0.0/8', 'fd00::/8';
 SHOW influx.allowed_sources;
 SHOW influx.time_column;
+SET influx.max_tables = 0;
+SET influx.max_columns = 1600;
 SELECT name, setting FROM pg_settings
  WHERE name LIKE 'influx.%' AND source = 'session' ORDER BY name COLLATE "C";
 RESET ALL;

@@ -131,6 +131,7 @@ SELECT insert_lines('influx_new', 'a_sequence v=1 1000');
 SELECT insert_lines('influx_new', 'a_domain v=1 1000');
 
 -- As many columns as a table can have; booleans, so that a row of all of them fits a page
+SET influx.max_columns = 1600;
 CREATE FUNCTION influx_new.fields(prefix text, n int) RETURNS text LANGUAGE sql AS
 $$ SELECT string_agg(prefix || i || '=t', ',' ORDER BY i) FROM generate_series(1, n) AS i $$;
 SELECT influx_new.put('wide ' || influx_new.fields('f', 1590) || ' 1000');
@@ -154,6 +155,8 @@ RESET influx.layout;
 -- A row of many long texts
 SELECT influx_new.put('texts ' || (SELECT string_agg('f' || i || '="' || repeat('x', 100) || '"', ',') FROM generate_series(1, 50) AS i) || ' 1000');
 SELECT length(f1), length(f50) FROM influx_new.texts;
+
+RESET influx.max_columns;
 
 -- Nobody made tables or columns by halves
 SELECT relname FROM pg_class WHERE relnamespace = 'influx_new'::regnamespace AND relkind = 'r' AND length(relname) < 40 ORDER BY relname COLLATE "C";

@@ -10,6 +10,12 @@ RESET client_min_messages;
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
 CREATE SCHEMA influx_utf8;
+CREATE FUNCTION influx_utf8.error_of(line text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN insert_lines('influx_utf8', line) || ' stored';
+EXCEPTION WHEN others THEN
+  RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
 
 -- All bytes from 0x80 on are ordinary: white space of other scripts, line ends, a byte-order mark
 SELECT * FROM parse_influx('wärme,straße=Köln,城市=北京 größe="groß, 🐘 größer",é=1.5 1000');
@@ -31,6 +37,21 @@ SELECT insert_lines('influx_utf8', repeat('ä', 31) || 'x,' || repeat('ö', 31) 
 SELECT insert_lines('influx_utf8', repeat('ä', 32) || ' v=1 1000');
 SELECT insert_lines('influx_utf8', 'm,' || repeat('ö', 32) || '=a v=1 1000');
 SELECT insert_lines('influx_utf8', 'wärme ' || repeat('ü', 32) || '=1 1000');
+-- The same with characters of two, three and four bytes across the end: nothing is cut
+SELECT octet_length(name), left(influx_utf8.error_of(name || ' v=1 1000'), 60) AS table, left(influx_utf8.error_of('end ' || name || '=1 1000'), 120) AS column
+  FROM unnest(ARRAY[repeat('b', 61) || 'é', repeat('b', 62) || 'é', repeat('c', 60) || '€', repeat('c', 61) || '€', repeat('d', 59) || '🐘', repeat('d', 60) || '🐘', repeat('d', 63) || '🐘'])
+  WITH ORDINALITY AS n (name, i) ORDER BY i;
+-- What cannot be seen, or changes the direction: each makes a name of its own, and none is folded into another
+CREATE SCHEMA influx_unseen;
+CREATE TEMPORARY TABLE names AS SELECT name, i FROM unnest(ARRAY['cpu',
+  U&'cpu\202Eupc', U&'\202E', U&'cpu\200B', U&'\200Bcpu', U&'\200D', U&'\FEFFcpu', U&'\00A0', U&'a\2028b', U&'\2066x\2069', U&'e\0301', U&'\00E9', U&'\FF43pu'
+]) WITH ORDINALITY AS n (name, i);
+SELECT sum(insert_lines('influx_unseen', format(E'%1$s v=1 1000\nkeys,%1$s=a v=1 1000\nfields %1$s=1 1000', name))) FROM names;
+SELECT convert_to(name, 'UTF8') AS name,
+       (SELECT count(*) FROM pg_class WHERE relnamespace = 'influx_unseen'::regnamespace AND relname::text = name) AS tables,
+       (SELECT count(*) FROM pg_attribute WHERE attrelid = 'influx_unseen.keys'::regclass AND attname::text = name) AS tags,
+       (SELECT count(*) FROM pg_attribute WHERE attrelid = 'influx_unseen.fields'::regclass AND attname::text = name) AS fields
+  FROM names ORDER BY i;
 -- Lengths of a column count characters
 CREATE TABLE influx_utf8.short (time timestamptz, s varchar(3));
 SELECT insert_lines('influx_utf8', 'short s="äöü" 1000');
@@ -41,4 +62,4 @@ SELECT * FROM influx_utf8.json;
 RESET influx.layout;
 
 SET client_min_messages = warning;
-DROP SCHEMA influx_utf8 CASCADE;
+DROP SCHEMA influx_utf8, influx_unseen CASCADE;

@@ -35,7 +35,8 @@ postgres::Error out_of_memory() noexcept {
 /// is looked at again when those have been met.
 bool may_merge(const Extension& extension, const Extension& needs) noexcept {
   const std::size_t width = extension.width + extension.columns.size() + needs.columns.size();
-  return width <= MaxHeapAttributeNumber && (!extension.create || postgres::settings.auto_extend);
+  return width <= static_cast<std::size_t>(postgres::settings.max_columns) &&
+         (!extension.create || postgres::settings.auto_extend);
 }
 
 }  // namespace
@@ -173,18 +174,12 @@ void Ingestor::map_point(const Line& line) {
     return refuse(line, refusal, point.measurement);
   }
   const std::shared_ptr<Table>& table = tables_.find(point.measurement);
-  if (table == nullptr && !postgres::settings.auto_create) {
-    Refusal refusal;
-    refusal.sqlstate = ERRCODE_UNDEFINED_TABLE;
-    refusal.message = psprintf("table \"%s\" does not exist, and influx.auto_create is off",
-                               postgres::server_string(point.measurement));
-    return refuse(line, refusal, point.measurement);
-  }
+  if (table == nullptr && !may_create(line, point.measurement)) return;
 
   const std::int64_t received_ns = origins_[line.origin].received_ns;
-  const RowMapper::Result result = table != nullptr
-                                       ? mapper_.map(*table, point, received_ns)
-                                       : mapper_.map_missing(point, extender_.has_own_create());
+  const RowMapper::Result result =
+      table != nullptr ? mapper_.map(*table, point, received_ns)
+                       : mapper_.map_missing(point, extender_.has_create_function());
   switch (result) {
     case RowMapper::Result::kRefused:
       refuse(line, mapper_.refusal(), point.measurement);
@@ -201,6 +196,16 @@ void Ingestor::map_point(const Line& line) {
       }
       break;
   }
+}
+
+/// Whether there can be a table for a measurement that has none; refuses the line where not.
+bool Ingestor::may_create(const Line& line, std::string_view measurement) {
+  // It is promised already.
+  if (extensions_.contains(measurement)) return true;
+  schema::Objection objection;
+  if (extender_.may_create(measurement, &objection)) return true;
+  refuse(line, refusal_of(objection), measurement);
+  return false;
 }
 
 /// Makes the row of a point of a series that is known already. False where that is for the mapper
@@ -271,6 +276,7 @@ void Ingestor::defer(const Line& line, std::string_view measurement, const Table
   if (is_new) {
     extension.measurement = measurement;
     extension.create = table == nullptr;
+    if (extension.create) extender_.promise_table();
     extension.width = table == nullptr ? 1 : table->width;
     extension.merge(mapper_.needs());
   } else if (may_merge(extension, mapper_.needs())) {
@@ -414,12 +420,21 @@ void Ingestor::clear() {
   groups_.clear();
   deferred_.clear();
   extensions_.clear();
+  extender_.forget_promises();
   origins_.clear();
   resumed_.clear();
   pending_ = 0;
   ++batch_;
+  sweep();
   MemoryContextReset(batch_memory_);
   MemoryContextReset(row_memory_);
+}
+
+/// Lets go of tables that were dropped, and of all that was made for them.
+void Ingestor::sweep() {
+  if (!tables_.sweep()) return;
+  plans_.sweep();
+  templates_.clear();
 }
 
 void Ingestor::forget_tables() {

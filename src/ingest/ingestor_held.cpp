@@ -1,6 +1,7 @@
 // The part of Ingestor that deals with tables which are locked by somebody.
 
 #include "influx/ingest/ingestor.h"
+#include "influx/postgres/catalog.h"
 #include "influx/postgres/settings.h"
 #include "influx/postgres/text.h"
 #include "influx/transport/clock.h"
@@ -96,7 +97,7 @@ void Ingestor::postpone(const std::string& measurement) {
 
 /// Whether the INSERT would have to wait for the table. Nothing stays locked.
 bool Ingestor::is_locked(const std::string& measurement) {
-  const Oid table = get_relname_relid(postgres::server_string(measurement), namespace_oid_);
+  const Oid table = postgres::find_relation(postgres::server_string(measurement), namespace_oid_);
   if (table == InvalidOid) return false;
   if (!ConditionalLockRelationOid(table, RowExclusiveLock)) return true;
   UnlockRelationOid(table, RowExclusiveLock);

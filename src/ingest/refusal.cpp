@@ -12,6 +12,15 @@ Refusal refusal_of(const line_protocol::ParseError& error) {
   return refusal;
 }
 
+Refusal refusal_of(const schema::Objection& objection) {
+  Refusal refusal;
+  refusal.sqlstate = objection.sqlstate;
+  refusal.message = objection.message;
+  refusal.detail = objection.detail;
+  refusal.hint = objection.hint;
+  return refusal;
+}
+
 Refusal refusal_of(const ErrorData& error) {
   Refusal refusal;
   refusal.sqlstate = error.sqlerrcode;

@@ -91,4 +91,8 @@ const std::shared_ptr<InsertPlan>& PlanCache::find(const std::shared_ptr<const T
   return known.plans.back();
 }
 
+void PlanCache::sweep() {
+  std::erase_if(tables_, [](const auto& known) { return !known.second.table->current; });
+}
+
 }  // namespace influx::ingest

@@ -3,6 +3,7 @@
 #include "influx/ingest/convert.h"
 #include "influx/postgres/settings.h"
 #include "influx/postgres/text.h"
+#include "influx/schema/limits.h"
 #include "influx/schema/names.h"
 
 namespace influx::ingest {
@@ -24,11 +25,27 @@ const char* role_name(ColumnRole role) noexcept {
   return role == ColumnRole::kTag ? "tag" : "field";
 }
 
+/// A key as messages show it: it may be as long as a datagram.
+const char* shown(std::string_view key) {
+  constexpr int kMostBytesShown = 100;
+  return postgres::shortened(server_string(key), kMostBytesShown);
+}
+
 ValueType type_of(const FieldValue& value) noexcept {
   return value.type;
 }
 ValueType type_of(std::string_view) noexcept {
   return ValueType::kString;
+}
+
+/// Why a table with `width` columns gets none for `key`, and the SQLSTATE and hint of that; null
+/// where it can.
+const char* room_or_name_refusal(std::size_t width, std::string_view key, int* sqlstate,
+                                 const char** hint) {
+  const char* reason = schema::width_refusal(width, hint);
+  if (reason == nullptr) return schema::column_name_refusal(key, sqlstate);
+  *sqlstate = ERRCODE_TOO_MANY_COLUMNS;
+  return reason;
 }
 
 bool can_be_extended(const Table& table) noexcept {
@@ -135,7 +152,7 @@ bool RowMapper::place(const Table& table, std::string_view key, const Value& val
   if (table.reserves(key)) {
     return refuse(ERRCODE_RESERVED_NAME,
                   psprintf("%s \"%s\" has the name of a column with a meaning of its own",
-                           role_name(role), server_string(key)));
+                           role_name(role), shown(key)));
   }
   const ColumnIndex index = table.find(key, *hint);
   *hint = index;
@@ -168,16 +185,13 @@ bool RowMapper::need(const Table& table, std::string_view key, ColumnRole role, 
     reason = "influx.auto_extend is off";
   } else if (!can_be_extended(table)) {
     reason = "columns cannot be added to it";
-  } else if (table.width + needs_.columns.size() >= MaxHeapAttributeNumber) {
-    reason = "it has no room for more";
-    hint = "A jsonb column named _fields, and one named _tags, take any number of keys.";
   } else {
-    reason = schema::column_name_refusal(key, &sqlstate);
+    reason = room_or_name_refusal(table.width + needs_.columns.size(), key, &sqlstate, &hint);
   }
   if (reason != nullptr) {
     return refuse(sqlstate,
                   psprintf("table \"%s\" has no column \"%s\", and %s",
-                           server_string(table.measurement), server_string(key), reason),
+                           server_string(table.measurement), shown(key), reason),
                   hint);
   }
   return add_need(key, role, type);
@@ -192,7 +206,7 @@ bool RowMapper::add_need(std::string_view key, ColumnRole role, ValueType type) 
 bool RowMapper::refuse_second_role(std::string_view key) {
   return refuse(
       ERRCODE_DUPLICATE_COLUMN,
-      psprintf("column \"%s\" cannot hold both a tag and a field of this name", server_string(key)),
+      psprintf("column \"%s\" cannot hold both a tag and a field of this name", shown(key)),
       "Use influx.layout = json, or give one of them another name.");
 }
 
@@ -203,18 +217,18 @@ RowMapper::Result RowMapper::map_missing(const Point& point, bool by_user) {
     if (to_columns) {
       int sqlstate = ERRCODE_RESERVED_NAME;
       const char* reason = nullptr;
+      const char* hint = nullptr;
       if (key == postgres::settings.time_column || key == "_time" || key == "_tags" ||
           key == "_fields") {
         reason = "its name is that of a column with a meaning of its own";
-      } else if (needs_.columns.size() + 1 >= MaxHeapAttributeNumber) {
-        sqlstate = ERRCODE_TOO_MANY_COLUMNS;
-        reason = "a table has no room for so many columns";
       } else {
-        reason = schema::column_name_refusal(key, &sqlstate);
+        reason = room_or_name_refusal(needs_.columns.size() + 1, key, &sqlstate, &hint);
       }
       if (reason != nullptr) {
-        return refuse(sqlstate, psprintf("cannot make a column for %s \"%s\": %s", role_name(role),
-                                         server_string(key), reason));
+        return refuse(
+            sqlstate,
+            psprintf("cannot make a column for %s \"%s\": %s", role_name(role), shown(key), reason),
+            hint);
       }
     }
     if (to_columns) return add_need(key, role, type);

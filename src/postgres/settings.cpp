@@ -136,6 +136,14 @@ void define_settings() {
       "influx.auto_extend", "Adds a column for a tag or field that has none.",
       "Only where the table has no jsonb column _tags or _fields that takes the value.",
       &settings.auto_extend, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable(
+      "influx.max_tables", "Tables in a schema up to which missing ones are created.",
+      "Tables, partitioned tables, foreign tables and views count; partitions do not.",
+      &settings.max_tables, 10000, 0, INT_MAX, PGC_SUSET, 0, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable(
+      "influx.max_columns", "Columns of a table up to which missing ones are added.",
+      "Dropped columns count, as they do for the server.", &settings.max_columns, 1000, 1,
+      MaxHeapAttributeNumber, PGC_SUSET, 0, nullptr, nullptr, nullptr);
   DefineCustomEnumVariable(
       "influx.layout", "Layout of the tables that are created.",
       "\"columns\": a column for each tag and field; \"json\": the jsonb columns "

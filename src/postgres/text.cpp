@@ -27,6 +27,12 @@ char* server_string(std::string_view utf8) {
   return c_string(from_utf8(utf8));
 }
 
+const char* shortened(const char* text, int most) {
+  const auto length = static_cast<int>(std::strlen(text));
+  if (length <= most) return text;
+  return psprintf("%.*s...", pg_mbcliplen(text, length, most), text);
+}
+
 Datum text_datum(std::string_view text) {
   return PointerGetDatum(cstring_to_text_with_len(text.data(), static_cast<int>(text.size())));
 }

@@ -1,5 +1,7 @@
 #include "influx/schema/extension.h"
 
+#include "influx/postgres/catalog.h"
+#include "influx/postgres/compat.h"
 #include "influx/postgres/settings.h"
 #include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"
@@ -12,6 +14,10 @@ using postgres::server_string;
 namespace {
 
 constexpr int kAttempts = 3;
+
+/// An attempt that fails leaves entries for its names in the server's caches, and there may be ever
+/// new ones. After so many failures the caches are emptied.
+constexpr unsigned kForgetAfter = 10000;
 
 const char* sql_type(const NewColumn& column) noexcept {
   if (column.role == ColumnRole::kTime) return "pg_catalog.timestamptz";
@@ -34,6 +40,15 @@ const char* sql_type(const NewColumn& column) noexcept {
 void append_column(StringInfo sql, const NewColumn& column) {
   postgres::append_identifier(sql, server_string(column.name));
   appendStringInfo(sql, " %s", sql_type(column));
+}
+
+void require_room(const NewColumn& column, std::size_t width) {
+  const char* hint = nullptr;
+  const char* reason = width_refusal(width, &hint);
+  if (reason == nullptr) return;
+  const char* message =
+      psprintf("cannot make column \"%s\": %s", server_string(column.name), reason);
+  Objection{ERRCODE_TOO_MANY_COLUMNS, message, nullptr, hint}.raise();
 }
 
 void run_utility(const char* sql) {
@@ -80,29 +95,35 @@ void Extension::clear() {
   roles_.clear();
 }
 
-Oid Extender::own_create() const {
-  Oid types[] = {NAMEOID, NAMEARRAYOID, NAMEARRAYOID};
-  oidvector* arguments = buildoidvector(types, lengthof(types));
-  HeapTuple function =
-      SearchSysCache3(PROCNAMEARGSNSP, CStringGetDatum("_create"), PointerGetDatum(arguments),
-                      ObjectIdGetDatum(namespace_oid_));
-  if (!HeapTupleIsValid(function)) return InvalidOid;
-
-  // The extension's own function may stand in the schema too; create_table() is what it does, and
-  // knows the types of the fields, which the function's arguments cannot tell.
-  const auto* form = reinterpret_cast<Form_pg_proc>(GETSTRUCT(function));
-  bool ours = false;
-  if (form->prolang == ClanguageId) {
-    bool is_null = false;
-    const Datum source = SysCacheGetAttr(PROCNAMEARGSNSP, function, Anum_pg_proc_prosrc, &is_null);
-    ours = !is_null && std::strcmp(TextDatumGetCString(source), "influx_create") == 0;
+bool Extender::may_create(std::string_view measurement, Objection* objection) {
+  const auto no = [&](int sqlstate, const char* message) {
+    *objection = {sqlstate, message, nullptr, nullptr};
+    return false;
+  };
+  if (!postgres::settings.auto_create) {
+    return no(ERRCODE_UNDEFINED_TABLE,
+              psprintf("table \"%s\" does not exist, and influx.auto_create is off",
+                       server_string(measurement)));
   }
-  const Oid found = ours ? InvalidOid : form->oid;
-  ReleaseSysCache(function);
-  return found;
+  const char* schema = postgres::schema_name(namespace_oid_);
+  if (!limit_.has_room()) {
+    no(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+       psprintf("table \"%s\" does not exist, and influx.max_tables allows no more",
+                server_string(measurement)));
+    objection->detail =
+        psprintf("Schema \"%s\" may have %d tables.", schema, postgres::settings.max_tables);
+    objection->hint = "Raise influx.max_tables, or drop tables that are not needed.";
+    return false;
+  }
+  const CreateFunction function = find_create_function(namespace_oid_);
+  if (function.exists()) return is_trusted(function, namespace_oid_, objection);
+  if (!postgres::has_schema_privilege(namespace_oid_, GetUserId(), ACL_CREATE)) {
+    return no(ERRCODE_INSUFFICIENT_PRIVILEGE, psprintf("permission denied for schema %s", schema));
+  }
+  return true;
 }
 
-void Extender::call_own_create(const Extension& extension) const {
+void Extender::call_create_function(const Extension& extension) const {
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfoString(&sql, "SELECT ");
@@ -135,7 +156,8 @@ void Extender::call_own_create(const Extension& extension) const {
 }
 
 bool Extender::table_exists(const Extension& extension) const {
-  return get_relname_relid(server_string(extension.measurement), namespace_oid_) != InvalidOid;
+  return postgres::find_relation(server_string(extension.measurement), namespace_oid_) !=
+         InvalidOid;
 }
 
 void Extender::create_table(const Extension& extension) const {
@@ -150,8 +172,10 @@ void Extender::create_table(const Extension& extension) const {
   if (json) {
     appendStringInfoString(&sql, ", _tags pg_catalog.jsonb, _fields pg_catalog.jsonb");
   } else {
+    std::size_t width = 1;
     for (const NewColumn& column : extension.columns) {
       if (column.shadowed) continue;
+      require_room(column, width++);
       appendStringInfoString(&sql, ", ");
       append_column(&sql, column);
     }
@@ -176,21 +200,37 @@ void Extender::add_columns(const Extension& extension) const {
   run_utility(sql.data);
 }
 
-ErrorData* Extender::extend(const Extension& extension) const {
+void Extender::make_table(const Extension& extension) const {
+  const CreateFunction function = find_create_function(namespace_oid_);
+  if (!function.exists()) return create_table(extension);
+  Objection objection;
+  if (!is_trusted(function, namespace_oid_, &objection)) objection.raise();
+  call_create_function(extension);
+}
+
+ErrorData* Extender::try_to_extend(const Extension& extension) const {
   ErrorData* error = nullptr;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     error = postgres::in_subtransaction([&] {
-      if (!extension.create) {
-        add_columns(extension);
-      } else if (has_own_create()) {
-        call_own_create(extension);
+      if (extension.create) {
+        make_table(extension);
       } else {
-        create_table(extension);
+        add_columns(extension);
       }
     });
     if (error == nullptr || !lost_race(error->sqlerrcode)) return error;
     AcceptInvalidationMessages();
     if (extension.create && table_exists(extension)) return nullptr;
+  }
+  return error;
+}
+
+ErrorData* Extender::extend(const Extension& extension) {
+  ErrorData* error = try_to_extend(extension);
+  if (extension.create) limit_.settle(error == nullptr);
+  if (error != nullptr && ++failures_ == kForgetAfter) {
+    failures_ = 0;
+    InvalidateSystemCaches();
   }
   return error;
 }

@@ -1,6 +1,7 @@
 #include "influx/sql/arguments.h"
 
 #include "influx/ingest/convert.h"
+#include "influx/postgres/catalog.h"
 #include "influx/postgres/compat.h"
 #include "influx/postgres/error.h"
 #include "influx/postgres/text.h"
@@ -51,6 +52,11 @@ void check_schema(Oid namespace_oid) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_SCHEMA),
                     errmsg("schema with OID %u does not exist", namespace_oid),
                     errhint("Create the schema first.")));
+  }
+  if (postgres::is_system_schema(name)) {
+    ereport(ERROR, (errcode(ERRCODE_RESERVED_NAME),
+                    errmsg("cannot store points in system schema \"%s\"", name),
+                    errhint("Create a schema for the tables.")));
   }
   if (!postgres::has_schema_privilege(namespace_oid, GetUserId(), ACL_USAGE)) {
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

@@ -1,5 +1,6 @@
 // _create(): the extension's own function that makes the table of a measurement.
 
+#include "influx/postgres/catalog.h"
 #include "influx/postgres/error.h"
 #include "influx/postgres/text.h"
 #include "influx/schema/extension.h"
@@ -45,5 +46,5 @@ INFLUX_FUNCTION(influx_create) {
   SPI_connect();
   influx::schema::Extender(namespace_oid).create_table(*extension);
   SPI_finish();
-  PG_RETURN_OID(get_relname_relid(metric, namespace_oid));
+  PG_RETURN_OID(influx::postgres::find_relation(metric, namespace_oid));
 }

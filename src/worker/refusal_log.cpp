@@ -1,9 +1,21 @@
 #include "influx/worker/refusal_log.h"
 
 #include "influx/ingest/line_text.h"
+#include "influx/postgres/text.h"
 #include "influx/transport/clock.h"
 
 namespace influx::worker {
+
+namespace {
+
+/// Names and values of a line come back in messages, as long as a datagram may be.
+constexpr int kMostBytesShown = 1000;
+
+const char* shown(const char* text) {
+  return postgres::shortened(text, kMostBytesShown);
+}
+
+}  // namespace
 
 bool RefusalLog::interval_is_over() const noexcept {
   return transport::monotonic_ns() - interval_start_ns_ > std::int64_t{kIntervalMs} * 1000000;
@@ -38,12 +50,12 @@ void RefusalLog::report(const ingest::Line& line, const ingest::Origin& origin,
   }
   ereport(WARNING,
           (errcode(refusal.sqlstate),
-           errmsg("influx: line refused: %s (SQLSTATE %s)", refusal.message,
+           errmsg("influx: line refused: %s (SQLSTATE %s)", shown(refusal.message),
                   unpack_sql_state(refusal.sqlstate)),
            errdetail_internal("Datagram from %s, %s: %s%s%s", sender, place.data,
                               ingest::line_text(line.text), refusal.detail != nullptr ? "\n" : "",
-                              refusal.detail != nullptr ? refusal.detail : ""),
-           refusal.hint != nullptr ? errhint("%s", refusal.hint) : 0));
+                              refusal.detail != nullptr ? shown(refusal.detail) : ""),
+           refusal.hint != nullptr ? errhint("%s", shown(refusal.hint)) : 0));
 }
 
 void RefusalLog::flush(bool now) {

@@ -110,6 +110,7 @@ class Ingestor : private UnwrittenRows {
   void map_lines(std::uint32_t first_number, std::uint32_t origin);
   void map_point(const Line& line);
   void put_aside(const Line& line, const postgres::Error& error);
+  bool may_create(const Line& line, std::string_view measurement);
   bool append_by_template(const line_protocol::Point& point, const Line& line);
   void add_row(const std::shared_ptr<schema::Table>& table, const Line& line);
   RowGroup& group_for(const std::shared_ptr<const schema::Table>& table,
@@ -128,6 +129,7 @@ class Ingestor : private UnwrittenRows {
   void resume(const std::string& measurement);
   void postpone(const std::string& measurement);
   bool is_locked(const std::string& measurement);
+  void sweep();
 
   void refuse_row(const RowGroup& group, const Line& line, const Refusal& refusal) override;
   void map_again(const Line& line) override;

@@ -2,6 +2,7 @@
 
 #include "influx/line_protocol/error.h"
 #include "influx/postgres/server.h"
+#include "influx/schema/objection.h"
 #include "influx/transport/endpoint.h"
 
 namespace influx::ingest {
@@ -60,6 +61,9 @@ class RefusalHandler {
 
 /// The refusal of a malformed line.
 Refusal refusal_of(const line_protocol::ParseError& error);
+
+/// The refusal for an objection. The texts stay those of `objection`.
+Refusal refusal_of(const schema::Objection& objection);
 
 /// The refusal for the reason of a server error. The texts stay those of `error`.
 Refusal refusal_of(const ErrorData& error);

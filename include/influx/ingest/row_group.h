@@ -64,6 +64,8 @@ class PlanCache {
   /// be NULL. The pointer stays in place until the next call of find() or clear().
   const std::shared_ptr<InsertPlan>& find(const std::shared_ptr<const schema::Table>& table,
                                           std::span<const schema::ColumnIndex> present);
+  /// Forgets the plans of tables that have changed or gone.
+  void sweep();
   void clear() { tables_.clear(); }
 
   /// How many plans were made so far. While it does not change, find() gives the same answers.

@@ -35,7 +35,9 @@ struct Settings {
   int batch_timeout;  ///< ms
   bool auto_create;
   bool auto_extend;
-  int layout;  ///< Layout
+  int max_tables;   ///< of a schema
+  int max_columns;  ///< of a table, dropped ones too
+  int layout;       ///< Layout
   char* time_column;
   int lock_timeout;     ///< ms
   int rejects;          ///< RejectsSetting

@@ -24,6 +24,10 @@ char* c_string(std::string_view text);
 /// A zero-terminated copy of `utf8` in the server's encoding. Raises untranslatable_character.
 char* server_string(std::string_view utf8);
 
+/// `text` (of the server's encoding) itself; where it has more than `most` bytes, a copy of its
+/// start with `...` behind it.
+const char* shortened(const char* text, int most);
+
 /// A text datum with the bytes of `text`, which is of the server's encoding.
 Datum text_datum(std::string_view text);
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include "influx/line_protocol/point.h"
+#include "influx/schema/create_function.h"
+#include "influx/schema/limits.h"
 #include "influx/schema/table.h"
 
 namespace influx::schema {
@@ -41,28 +43,43 @@ struct Extension {
 /// commits after each, so that it never holds a lock on one table while it waits for another.
 class Extender {
  public:
-  explicit Extender(Oid namespace_oid) noexcept : namespace_oid_(namespace_oid) {}
+  explicit Extender(Oid namespace_oid) noexcept
+      : namespace_oid_(namespace_oid), limit_(namespace_oid) {}
 
   /// Whether the schema has a function `_create(name, name[], name[])` of its user, which then
   /// makes the tables. REQUIRES: a transaction.
-  bool has_own_create() const { return own_create() != InvalidOid; }
+  bool has_create_function() const { return find_create_function(namespace_oid_).exists(); }
+
+  /// Whether a table for `measurement` (UTF-8), which has none, may be made, as far as can be told
+  /// without trying; false with the reason in `objection`. Cheap: a sender may invent names without
+  /// end. REQUIRES: a transaction. Raises.
+  bool may_create(std::string_view measurement, Objection* objection);
+
+  /// Notes that extend() is going to be asked for a table, which counts from now on.
+  void promise_table() noexcept { limit_.promise(); }
+  /// Notes that it is not going to be asked for any that was promised.
+  void forget_promises() noexcept { limit_.forget_promises(); }
 
   /// Does what `extension` asks for. That somebody else does the same at the same time is no error.
   /// Returns nothing, or the error that stands against it, in the current memory context.
   /// REQUIRES: a transaction with SPI connected.
-  ErrorData* extend(const Extension& extension) const;
+  ErrorData* extend(const Extension& extension);
 
   /// Creates the table of `extension` in the layout of the settings, in the caller's transaction,
-  /// unless there is one. Raises. REQUIRES: SPI connected.
+  /// unless there is one. Raises, also where it would have too many columns. REQUIRES: SPI
+  /// connected.
   void create_table(const Extension& extension) const;
 
  private:
-  Oid own_create() const;
+  ErrorData* try_to_extend(const Extension& extension) const;
   bool table_exists(const Extension& extension) const;
-  void call_own_create(const Extension& extension) const;
+  void make_table(const Extension& extension) const;
+  void call_create_function(const Extension& extension) const;
   void add_columns(const Extension& extension) const;
 
   Oid namespace_oid_;
+  TableLimit limit_;
+  unsigned failures_ = 0;
 };
 
 }  // namespace influx::schema

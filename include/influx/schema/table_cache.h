@@ -22,6 +22,10 @@ class TableCache {
   /// REQUIRES: a transaction, and a name that fits_name(). Raises.
   const std::shared_ptr<Table>& find(std::string_view measurement);
 
+  /// Forgets the tables that have changed or gone since they were described, once these are many:
+  /// those that nobody asks for again would stay. Returns whether it has forgotten any.
+  bool sweep();
+
   /// Forgets all tables, as after a change of settings.
   void clear();
 
@@ -34,12 +38,14 @@ class TableCache {
   };
 
   void forget(const std::shared_ptr<Table>& table);
+  void mark_stale(const std::weak_ptr<Table>& table) noexcept;
   static void on_relation_change(Datum argument, Oid relation_oid);
 
   Oid namespace_oid_;
   bool waits_for_locks_;
   std::unordered_map<std::string, std::shared_ptr<Table>, Hash, std::equal_to<>> tables_;
   std::unordered_multimap<Oid, std::weak_ptr<Table>> by_oid_;
+  std::size_t stale_ = 0;           ///< of those in by_oid_
   std::shared_ptr<Table> missing_;  ///< always null
   TableCache* next_cache_ = nullptr;
 
