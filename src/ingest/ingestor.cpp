@@ -243,6 +243,7 @@ std::size_t Ingestor::store() {
       if (!write(Mode::kApart)) refuse_rows();
       break;
     }
+    ++retries_;
   }
   pending_ = 0;
   return stored_;

@@ -21,7 +21,7 @@ bool RefusalLog::may_report() {
 
 void RefusalLog::refuse(const ingest::Line& line, const ingest::Origin& origin,
                         const ingest::Refusal& refusal) {
-  ++refused_;
+  ++counts_[static_cast<std::size_t>(ingest::kind_of(refusal))];
   if (!may_report()) return;
 
   char sender[INET6_ADDRSTRLEN + 16];

@@ -1,11 +1,13 @@
 #include "influx/worker/worker.h"
 
 #include <ctime>
+#include <numeric>
 
 #include "influx/postgres/compat.h"
 #include "influx/postgres/error.h"
 #include "influx/postgres/settings.h"
 #include "influx/postgres/transaction.h"
+#include "influx/worker/role_watch.h"
 #include "influx/worker/signals.h"
 
 namespace influx::worker {
@@ -57,8 +59,9 @@ std::size_t inbox_bytes() noexcept {
 
 }  // namespace
 
-Worker::Worker(const LaunchArguments& arguments)
+Worker::Worker(const LaunchArguments& arguments, Registration& registration)
     : arguments_(arguments),
+      registration_(registration),
       listener_(arguments.port),
       inbox_(inbox_bytes()),
       catcher_(inbox_),
@@ -112,10 +115,19 @@ void Worker::run() {
       receive(kMostPerTurn);
       survey();
     }
-    if (batch_is_due()) write_batch();
+    publish();
+    if (batch_is_due()) {
+      write_batch();
+      publish();
+    }
     report_losses();
     refusals_.flush();
     MemoryContextReset(memory_);
+    if (role_was_dropped(arguments_.role)) {
+      ereport(WARNING, (errmsg("influx: the listener ends: its role, OID %u, was dropped",
+                               arguments_.role)));
+      return;
+    }
   }
   finish();
 }
@@ -216,9 +228,12 @@ void Worker::write_batch() {
     try {
       postgres::guard([&] {
         take_batch();
-        stored_ += ingestor_.store();
+        const std::size_t stored = ingestor_.store();
         transactions_.finish();
+        stored_ += stored;
       });
+      ++batches_;
+      tally_ = {ingestor_.lines() - untold_lines_, refusals_.counts()};
       break;
     } catch (const postgres::ServerError& error) {
       report = error.release();
@@ -226,12 +241,15 @@ void Worker::write_batch() {
     // Not about a row: those are dealt with below store().
     transactions_.abort();
     ingestor_.clear();
+    untold_lines_ = ingestor_.lines() - tally_.lines;
+    refusals_.restore(tally_.refused);
     const bool last = attempt == kAttempts;
     // Without even a transaction there is nothing to give up, and no use in going on.
     if (last && batch_datagrams_ == 0) throw postgres::ServerError(report);
-    if (last) give_up_batch(report->message);
+    if (last) give_up_batch(*report);
     postgres::free_report(report);
     if (last) break;
+    ++retries_;
   }
 
   finished_datagrams_ += batch_datagrams_;
@@ -264,9 +282,10 @@ void Worker::take_batch() {
   }
 }
 
-void Worker::give_up_batch(const char* reason) {
+void Worker::give_up_batch(const ErrorData& reason) {
   lost_datagrams_ += batch_datagrams_;
-  refusals_.lose(batch_datagrams_, reason);
+  registration_.note_failure(reason.sqlerrcode, reason.message);
+  refusals_.lose(batch_datagrams_, reason.message);
 }
 
 /// Writes what was received before the process was told to end, as far as there is time.
@@ -281,6 +300,28 @@ void Worker::finish() {
   postgres::report_statistics(true);
 }
 
+/// What others are shown. Lines of a batch count where it is done, and wait until then.
+Counters Worker::counters() const {
+  const transport::ReceiveCounts received = inbox_.counts();
+  Counters counters;
+  counters.datagrams = received.datagrams;
+  counters.bytes = received.bytes;
+  counters.kernel_drops = received.kernel_drops;
+  counters.truncated = received.truncated;
+  counters.lost_datagrams = lost_datagrams_;
+  counters.stored = stored_;
+  counters.rejected = tally_.refused;
+  counters.waiting = inbox_.unread_lines();
+  counters.lines = tally_.lines + counters.waiting;
+  counters.batches = batches_;
+  counters.retries = retries_ + ingestor_.retries();
+  return counters;
+}
+
+void Worker::publish() {
+  registration_.publish(counters());
+}
+
 void Worker::leave() noexcept {
   catcher_.stop();
   refusals_.flush(true);
@@ -290,13 +331,17 @@ void Worker::leave() noexcept {
     refusals_.lose(unwritten, "the listener was stopped before they were written");
     lost_datagrams_ += unwritten;
   }
+  Counters last = counters();
+  last.lines -= std::exchange(last.waiting, 0);
+  registration_.publish(last);
   ereport(
       LOG,
       (errmsg("influx: stopped: %llu datagrams received, %llu points stored, %llu lines refused, "
               "%llu datagrams lost",
               static_cast<unsigned long long>(counts.datagrams),
               static_cast<unsigned long long>(stored_),
-              static_cast<unsigned long long>(refusals_.refused()),
+              static_cast<unsigned long long>(
+                  std::accumulate(last.rejected.begin(), last.rejected.end(), std::uint64_t{0})),
               static_cast<unsigned long long>(lost_datagrams_ + counts.kernel_drops +
                                               counts.truncated))));
 }

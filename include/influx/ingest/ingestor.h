@@ -53,6 +53,9 @@ class Ingestor {
   /// The number of lines added since the object was made: points and malformed lines, each once.
   std::uint64_t lines() const noexcept { return lines_; }
 
+  /// How often rows were written again because of an error of the moment.
+  std::uint64_t retries() const noexcept { return retries_; }
+
   /// Stores what was added. Where the transactions are the owner's, a row that its table refuses
   /// costs that row, and store() raises nothing that concerns rows. Returns the number of points
   /// stored.
@@ -122,6 +125,7 @@ class Ingestor {
   std::size_t pending_ = 0;
   std::size_t stored_ = 0;
   std::uint64_t lines_ = 0;
+  std::uint64_t retries_ = 0;
   int write_error_ = 0;  ///< SQLSTATE of the error that ended the last write()
   std::string write_message_;
 

@@ -24,12 +24,16 @@ class RefusalLog : public ingest::RefusalHandler {
   /// Whether flush() has something to say when the interval is over.
   bool has_more() const noexcept { return left_out_ > 0; }
 
-  std::uint64_t refused() const noexcept { return refused_; }
+  /// The lines refused, by ingest::RefusalKind.
+  using Counts = std::array<std::uint64_t, ingest::kRefusalKinds>;
+  const Counts& counts() const noexcept { return counts_; }
+  /// Goes back to what counts() was before: the lines counted since then are read again.
+  void restore(const Counts& counts) noexcept { counts_ = counts; }
 
  private:
   bool may_report();
 
-  std::uint64_t refused_ = 0;
+  Counts counts_{};
   std::uint64_t left_out_ = 0;
   int reported_ = 0;
   TimestampTz interval_start_ = 0;

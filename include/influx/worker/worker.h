@@ -3,9 +3,10 @@
 #include "influx/ingest/ingestor.h"
 #include "influx/transport/catcher.h"
 #include "influx/transport/inbox.h"
-#include "influx/worker/launch.h"
+#include "influx/worker/launch_arguments.h"
 #include "influx/worker/listener.h"
 #include "influx/worker/refusal_log.h"
+#include "influx/worker/registry.h"
 #include "influx/worker/worker_transactions.h"
 
 namespace influx::worker {
@@ -14,12 +15,14 @@ namespace influx::worker {
 /// batch at a time. There is one object in a process, and it lives until the process ends.
 class Worker {
  public:
-  explicit Worker(const LaunchArguments& arguments);
+  /// `registration` shows what the worker counts, and outlives it.
+  Worker(const LaunchArguments& arguments, Registration& registration);
 
   /// Opens the sockets. Throws postgres::Error.
   void listen();
 
-  /// Receives and writes until the process is told to stop; then writes what was received.
+  /// Receives and writes until the process is told to stop; then writes what was received. Ends
+  /// also where the role has been dropped.
   void run();
 
   /// Stops the thread and logs the totals. Called when the process exits, in whatever way.
@@ -41,10 +44,14 @@ class Worker {
   bool batch_is_due() const;
   void write_batch();
   void take_batch();
-  void give_up_batch(const char* reason);
+  void give_up_batch(const ErrorData& reason);
   void finish();
 
+  Counters counters() const;
+  void publish();
+
   LaunchArguments arguments_;
+  Registration& registration_;
   Listener listener_;
   transport::Inbox inbox_;
   transport::Catcher catcher_;
@@ -62,6 +69,15 @@ class Worker {
   bool busy_ = false;  ///< the last receive() brought many datagrams
   bool statistics_pending_ = false;
 
+  /// Lines read and refused in the batches that are done.
+  struct Tally {
+    std::uint64_t lines = 0;
+    RefusalLog::Counts refused{};
+  };
+  Tally tally_;
+  std::uint64_t untold_lines_ = 0;  ///< read in attempts at a batch that failed
+  std::uint64_t batches_ = 0;
+  std::uint64_t retries_ = 0;
   std::uint64_t stored_ = 0;
   std::uint64_t finished_datagrams_ = 0;  ///< whose lines were stored or refused, or given up
   std::uint64_t lost_datagrams_ = 0;      ///< received, and not written
