@@ -31,10 +31,13 @@ const char* name_of(ListenerState state) {
 }
 
 /// A text that a listener has left. What it has beyond ASCII cannot be shown where its database has
-/// another encoding.
+/// another encoding, or where it is the name of something that all databases share.
 char* readable(const char* text, int encoding) {
   char* shown = pstrdup(text);
-  if (encoding == GetDatabaseEncoding()) return shown;
+  if (encoding == GetDatabaseEncoding() &&
+      pg_verifymbstr(shown, static_cast<int>(std::strlen(shown)), true)) {
+    return shown;
+  }
   for (char* byte = shown; *byte != '\0'; ++byte) {
     if (IS_HIGHBIT_SET(*byte)) *byte = '?';
   }

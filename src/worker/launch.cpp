@@ -20,8 +20,7 @@ BackgroundWorkerHandle* register_worker(const LaunchArguments& arguments, dsm_ha
   BackgroundWorker worker{};
   worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
   worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-  worker.bgw_restart_time = postgres::settings.restart_time;
-  static_assert(BGW_NEVER_RESTART == -1, "what the setting says for it");
+  worker.bgw_restart_time = postgres::settings.restart_time;  // -1 is BGW_NEVER_RESTART
   strlcpy(worker.bgw_library_name, "influx", sizeof(worker.bgw_library_name));
   strlcpy(worker.bgw_function_name, "WorkerMain", sizeof(worker.bgw_function_name));
   strlcpy(worker.bgw_type, "influx listener", sizeof(worker.bgw_type));

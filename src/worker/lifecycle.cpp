@@ -99,12 +99,16 @@ void Lifecycle::note_failure(int sqlstate, const char* message, const char* deta
                              const char* hint) {
   if (std::exchange(failed_, true)) return;
   failure_sqlstate_ = sqlstate;
-  strlcpy(failure_message_, message == nullptr ? "" : message, sizeof(failure_message_));
+  if (message != nullptr) {
+    const int length =
+        pg_mbcliplen(message, static_cast<int>(std::strlen(message)), sizeof(failure_message_) - 1);
+    std::memcpy(failure_message_, message, static_cast<std::size_t>(length));
+  }
   channel_.tell_failure(sqlstate, message, detail, hint);
 }
 
 bool Lifecycle::ends_for_good(int exit_code) const noexcept {
-  if (exit_code == 0 || shutdown_requested()) return true;
+  if (exit_code == 0 || shutdown_requested() || !PostmasterIsAlive()) return true;
   if (MyBgworkerEntry->bgw_restart_time == BGW_NEVER_RESTART || settings.restart_time < 0)
     return true;
   if (listening_since_ != 0) return false;
@@ -114,7 +118,7 @@ bool Lifecycle::ends_for_good(int exit_code) const noexcept {
 /// The last that the process does for its listener.
 void Lifecycle::end(int exit_code) {
   for_good_ = ends_for_good(exit_code);
-  const bool is_failure = exit_code != 0 && !shutdown_requested();
+  const bool is_failure = exit_code != 0 && !shutdown_requested() && PostmasterIsAlive();
   // An error that the log does not take does not come by the hook either.
   const char* reason = failed_ ? failure_message_ : "it ended for a reason that was not logged";
   if (is_failure && for_good_ && (is_restart_ || listening_since_ != 0)) tell_not_restarted(reason);

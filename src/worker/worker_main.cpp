@@ -59,6 +59,7 @@ INFLUX_WORKER(WorkerMain) {
 
   const LaunchArguments& arguments = lifecycle->arguments();
   Worker* worker = nullptr;
+  influx::worker::start_write_watch();
   lifecycle->start([&] {
     BackgroundWorkerInitializeConnectionByOid(arguments.database, arguments.role, 0);
     influx::worker::watch_roles();
@@ -68,5 +69,6 @@ INFLUX_WORKER(WorkerMain) {
     worker->listen();
     before_shmem_exit(leave, PointerGetDatum(worker));
   });
+  influx::worker::stop_write_watch();
   lifecycle->run([&] { worker->run(); });
 }

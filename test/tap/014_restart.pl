@@ -141,7 +141,41 @@ my $dropped = launch($node, $dropped_port, database => 'dropped');
 sql('DROP DATABASE dropped WITH (FORCE)');
 ok(defined wait_gone($dropped), 'DROP DATABASE WITH (FORCE): it ends');
 
-is(sql('SELECT string_agg(port::text, \',\') FROM influx_workers()'), $control_port, 'those who were told to end are not shown');
+# Nor is one that could not even start: by an error of its own, by one of the server, or because nobody waits
+# for it any more.
+my $unstarted_port = free_udp_port();
+my $other_program = IO::Socket::IP->new(Type => SOCK_DGRAM, LocalHost => '127.0.0.1', LocalPort => $unstarted_port)
+  or die "could not bind: $@";
+is(error_of($node, "SELECT worker_launch('public', $unstarted_port)")->{sqlstate}, '55006', 'a launch that fails by its own error');
+close $other_program;
+create_database($node, 'shut');
+$session = $node->background_psql('shut', on_error_stop => 0);
+sql('ALTER DATABASE shut ALLOW_CONNECTIONS false');
+$session->query("SELECT worker_launch('public', $unstarted_port)");
+like($session->{stderr}, qr/ERROR:  database "shut" is not currently accepting connections/, 'a launch that fails by an error of the server');
+$session->quit;
+# A listener reads the settings of its role when it starts.
+$session = $node->background_psql('postgres');
+my $launcher = $node->background_psql('postgres', on_error_stop => 0);
+my $launcher_pid = $launcher->query_safe('SELECT pg_backend_pid()');
+$session->query_safe('BEGIN; LOCK TABLE pg_db_role_setting IN ACCESS EXCLUSIVE MODE');
+$launcher->query_until(qr/launching/, "\\echo launching\nSELECT worker_launch('public', $unstarted_port);\n");
+my $starting;
+ok( poll_until(
+		sub {
+			$starting = $session->query_safe("SELECT pid FROM influx_workers() WHERE port = $unstarted_port AND state = 'starting'"
+				  . ' AND EXISTS (SELECT 1 FROM pg_locks WHERE pg_locks.pid = influx_workers.pid AND NOT granted)');
+			return $starting;
+		}),
+	'a listener waits for a lock while it starts');
+$session->query_safe("SELECT pg_terminate_backend($launcher_pid)");
+ok(defined wait_gone($launcher_pid), 'the session that launches it ends');
+ok(defined wait_gone($starting), 'and so does the listener');
+$session->query_safe('COMMIT');
+$session->quit;
+eval { $launcher->quit };
+
+is(sql('SELECT string_agg(port::text, \',\') FROM influx_workers()'), $control_port, 'none of these is shown');
 crash_server();
 $control = wait_restarted('after all those', $control_port, $control);
 is(join(',', listeners($node)), $control, 'and were not started again');
@@ -184,12 +218,21 @@ $pid = wait_restarted('port free again', $port, $pid);
 stores('port free again', $port);
 is(value_of($port, 'restarts') - $restarts, 1, 'port free again: the next attempt succeeds');
 
-# One that waits to be started again is no session. It ends by the setting.
+# One that waits to be started again is no session. It ends by a signal, and by the setting.
 make_fail($pid, $port);
 $taken = take_port();
 wait_for_value($node, shown($port, 'state, pid IS NOT NULL'), 'failed|t', 'a process waits for its next attempt');
 my $waiting = value_of($port, 'pid');
 is(listener_count($node), 1, 'it is not connected');
+kill 'TERM', $waiting;
+ok(defined wait_gone($waiting), 'it ends at once when it is told to');
+wait_for_value($node, "SELECT count(*) FROM influx_workers() WHERE port = $port", '0', 'and is not shown any more');
+close $taken;
+$pid = launch($node, $port);
+make_fail($pid, $port);
+$taken = take_port();
+wait_for_value($node, shown($port, 'state, pid IS NOT NULL'), 'failed|t', 'a process waits for its next attempt');
+$waiting = value_of($port, 'pid');
 $offset = log_size($node);
 configure($node, 'influx.restart_time' => -1);
 ok(defined wait_gone($waiting), 'it ends when influx.restart_time is set to -1');
