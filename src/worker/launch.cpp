@@ -39,13 +39,14 @@ BackgroundWorkerHandle* register_worker(const LaunchArguments& arguments, dsm_ha
   return registered;
 }
 
-/// Waits until the worker listens or has ended. Returns its pid, or 0 where it has ended.
+/// Waits until the worker listens or has ended. Returns its pid, or 0 where it never listened. One
+/// that has listened and failed since is the postmaster's to start again.
 int wait_for_worker(BackgroundWorkerHandle* worker, const StartChannel& channel) {
   for (;;) {
     // In this order: a worker that has ended has told why before.
     pid_t pid = 0;
     const BgwHandleStatus status = GetBackgroundWorkerPid(worker, &pid);
-    if (status == BGWH_STARTED && channel.succeeded()) return pid;
+    if (channel.listening_pid() != 0) return channel.listening_pid();
     if (status == BGWH_STOPPED) return 0;
     if (status == BGWH_POSTMASTER_DIED) {
       ereport(FATAL, (errcode(ERRCODE_ADMIN_SHUTDOWN), errmsg("the postmaster has died")));

@@ -13,6 +13,7 @@ struct StartChannel::Shared {
   std::uint64_t token = 0;
   std::atomic<Progress> progress{
       Progress::kStarting};  ///< once it is set, the worker writes nothing here any more
+  int pid = 0;
   int sqlstate = 0;
   char message[512] = {};
   char detail[512] = {};
@@ -28,8 +29,9 @@ StartChannel StartChannel::open(std::uint64_t token) {
   return channel;
 }
 
-bool StartChannel::succeeded() const noexcept {
-  return shared_->progress.load(std::memory_order_acquire) == Progress::kListening;
+int StartChannel::listening_pid() const noexcept {
+  const bool listens = shared_->progress.load(std::memory_order_acquire) == Progress::kListening;
+  return listens ? shared_->pid : 0;
 }
 
 void StartChannel::raise_failure() const {
@@ -64,6 +66,7 @@ bool StartChannel::attach(dsm_handle handle, std::uint64_t token) {
 
 void StartChannel::tell_success() {
   if (!waiting()) return;
+  shared_->pid = MyProcPid;
   shared_->progress.store(Progress::kListening, std::memory_order_release);
   PGPROC* launcher = BackendPidGetProc(MyBgworkerEntry->bgw_notify_pid);
   if (launcher != nullptr) SetLatch(&launcher->procLatch);

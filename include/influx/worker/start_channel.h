@@ -15,8 +15,8 @@ class StartChannel {
   /// away with the resource owner, where it is not closed before.
   static StartChannel open(std::uint64_t token);
   dsm_handle handle() const { return dsm_segment_handle(segment_); }
-  /// Whether the worker has told that it listens.
-  bool succeeded() const noexcept;
+  /// The pid of the worker, once it has told that it listens; 0 before.
+  int listening_pid() const noexcept;
   /// Raises the error that the worker has told. REQUIRES: the worker has ended.
   [[noreturn]] void raise_failure() const;
   void close();
