@@ -29,6 +29,18 @@ LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION worker_launch(integer)
 IS 'start a listener on a UDP port that stores points in tables of this function''s schema';
 
+CREATE FUNCTION influx_workers()
+RETURNS TABLE (
+  pid integer, database name, schema name, port integer, role name, "precision" text, state text,
+  started timestamptz, datagrams bigint, bytes bigint, lines bigint, stored bigint, rejected bigint,
+  rejected_by jsonb, waiting bigint, kernel_drops bigint, truncated bigint, filtered bigint,
+  lost_datagrams bigint, batches bigint, retries bigint, restarts integer, last_error text,
+  last_error_time timestamptz)
+AS 'MODULE_PATHNAME', 'influx_workers'
+LANGUAGE C VOLATILE ROWS 10;
+COMMENT ON FUNCTION influx_workers()
+IS 'the listeners of this server, and what they have counted';
+
 CREATE PROCEDURE send_packet(packet text, service text, hostname text DEFAULT 'localhost')
 AS 'MODULE_PATHNAME', 'influx_send_packet'
 LANGUAGE C;
@@ -108,3 +120,7 @@ REVOKE EXECUTE ON FUNCTION worker_launch(integer) FROM PUBLIC;
 REVOKE EXECUTE ON PROCEDURE send_packet(text, text, text) FROM PUBLIC;
 REVOKE EXECUTE ON PROCEDURE send_packet(text, integer, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION influx_replay(timestamptz, timestamptz, text) FROM PUBLIC;
+
+-- It shows listeners of all databases.
+REVOKE EXECUTE ON FUNCTION influx_workers() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION influx_workers() TO pg_monitor;

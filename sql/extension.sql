@@ -17,7 +17,11 @@ DROP EXTENSION influx;
 -- In a schema of its own
 CREATE SCHEMA influx_ext;
 CREATE EXTENSION influx SCHEMA influx_ext;
-\df influx_ext.*
+\df influx_ext.(_create|insert_lines|parse_influx|send_packet|worker_launch)
+SELECT name, format_type(type, NULL) AS type
+  FROM pg_proc, unnest(proargnames, proallargtypes) WITH ORDINALITY AS c (name, type, i)
+ WHERE oid = 'influx_ext.influx_workers()'::regprocedure
+ ORDER BY i;
 
 -- Every function: its kind, what the planner may assume of it
 SELECT proname, pg_get_function_identity_arguments(oid) COLLATE "C" AS arguments, prokind, provolatile, proisstrict,
@@ -43,7 +47,12 @@ SELECT influx_ext.worker_launch('8089');
 SELECT influx_ext.worker_launch(8089);
 CALL influx_ext.send_packet('m v=1', '8089');
 CALL influx_ext.send_packet('m v=1', 8089);
+SELECT * FROM influx_ext.influx_workers();
 SELECT _metric FROM influx_ext.parse_influx('m v=1');
+RESET ROLE;
+GRANT pg_monitor TO regress_influx_anyone;
+SET ROLE regress_influx_anyone;
+SELECT count(*) >= 0 AS shown FROM influx_ext.influx_workers();
 RESET ROLE;
 REVOKE ALL ON SCHEMA influx_ext FROM regress_influx_anyone;
 DROP ROLE regress_influx_anyone;
@@ -61,6 +70,7 @@ SHOW influx.max_pending;
 SHOW influx.batch_size;
 SHOW influx.batch_bytes;
 SHOW influx.batch_timeout;
+SHOW influx.restart_time;
 SHOW influx.auto_create;
 SHOW influx.auto_extend;
 SHOW influx.max_tables;
@@ -75,6 +85,7 @@ SET influx.max_pending = '8MB';
 SET influx.batch_size = 10;
 SET influx.batch_bytes = '1MB';
 SET influx.batch_timeout = '1s';
+SET influx.restart_time = '1s';
 
 -- What is out of bounds, or is no value of the setting at all
 ALTER SYSTEM SET influx.listen_addresses = '';
@@ -105,6 +116,8 @@ ALTER SYSTEM SET influx.batch_timeout = '1MB';
 SET influx.max_tables = -1;
 SET influx.max_columns = 0;
 SET influx.max_columns = 1601;
+ALTER SYSTEM SET influx.restart_time = '-2s';
+ALTER SYSTEM SET influx.restart_time = '61min';
 \set VERBOSITY default
 SET influx.time_column = 'a_name_of_sixty_three_bytes_which_is_as_long_as_a_name_can_be__';
 

@@ -6,6 +6,9 @@ extern "C" {
 #if PG_VERSION_NUM >= 160000
 #include "nodes/miscnodes.h"
 #endif
+#if PG_VERSION_NUM >= 170000
+#include "storage/dsm_registry.h"
+#endif
 }
 
 #if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
@@ -64,6 +67,36 @@ MinimalTuple form_minimal_tuple(TupleDesc descriptor, const Datum* values, const
   return heap_form_minimal_tuple(descriptor, values, nulls, 0);
 #else
   return heap_form_minimal_tuple(descriptor, const_cast<Datum*>(values), const_cast<bool*>(nulls));
+#endif
+}
+
+void* named_segment(const char* name, std::size_t size, void (*initialise)(void* memory)) {
+#if PG_VERSION_NUM >= 170000
+  bool found = false;
+  return GetNamedDSMSegment(name, size, initialise, &found);
+#else
+  // The main segment has room for small things without being asked when the server starts: there
+  // the name leads to a segment of its own.
+  LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+  bool found = false;
+  auto* handle = static_cast<dsm_handle*>(ShmemInitStruct(name, sizeof(dsm_handle), &found));
+  if (!found) *handle = DSM_HANDLE_INVALID;
+  dsm_segment* segment = nullptr;
+  if (*handle == DSM_HANDLE_INVALID) {
+    segment = dsm_create(size, 0);
+    dsm_pin_segment(segment);
+    initialise(dsm_segment_address(segment));
+    *handle = dsm_segment_handle(segment);
+  } else {
+    segment = dsm_attach(*handle);
+    if (segment == nullptr) {
+      ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR),
+                      errmsg("could not attach to shared memory \"%s\"", name)));
+    }
+  }
+  dsm_pin_mapping(segment);
+  LWLockRelease(AddinShmemInitLock);
+  return dsm_segment_address(segment);
 #endif
 }
 

@@ -129,6 +129,10 @@ void define_settings() {
                           "Most lines that a listener puts into influx_rejects in a second.",
                           "Further ones are counted only.", &settings.max_reject_rate, 1000, 0,
                           1000000, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable(
+      "influx.restart_time", "Time after which a listener that has failed is started again.",
+      "-1 means that it is not started again. Repeated failures make the time longer.",
+      &settings.restart_time, 10, -1, 3600, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
   DefineCustomBoolVariable("influx.auto_create",
                            "Creates the table of a measurement that has none.", nullptr,
                            &settings.auto_create, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);

@@ -1,6 +1,7 @@
 // worker_launch(): starts a listener.
 
 #include "influx/postgres/error.h"
+#include "influx/postgres/text.h"
 #include "influx/sql/arguments.h"
 #include "influx/worker/launch.h"
 
@@ -38,6 +39,8 @@ Datum launch(Oid namespace_oid, std::string_view service,
   arguments.database = MyDatabaseId;
   arguments.role = GetUserId();
   arguments.namespace_oid = namespace_oid;
+  arguments.encoding = GetDatabaseEncoding();
+  strlcpy(arguments.schema, influx::postgres::schema_name(namespace_oid), sizeof(arguments.schema));
   arguments.port = port_of_service(service);
   arguments.precision = precision;
   return Int32GetDatum(influx::worker::launch(arguments));

@@ -1,5 +1,7 @@
 #include "influx/worker/refusals.h"
 
+#include <numeric>
+
 #include "influx/postgres/settings.h"
 #include "influx/transport/clock.h"
 
@@ -10,7 +12,7 @@ using transport::monotonic_ns;
 
 void Refusals::refuse(const ingest::Line& line, const ingest::Origin& origin,
                       const ingest::Refusal& refusal) {
-  ++refused_;
+  ++counts_[static_cast<std::size_t>(ingest::kind_of(refusal))];
   switch (static_cast<postgres::RejectsSetting>(settings.rejects)) {
     case postgres::kRejectsOff:
       break;
@@ -22,6 +24,10 @@ void Refusals::refuse(const ingest::Line& line, const ingest::Origin& origin,
       if (may_keep(monotonic_ns())) table_.keep(line, origin, refusal);
       break;
   }
+}
+
+std::uint64_t Refusals::refused() const noexcept {
+  return std::accumulate(counts_.begin(), counts_.end(), std::uint64_t{0});
 }
 
 bool Refusals::may_keep(std::int64_t now_ns) noexcept {

@@ -5,6 +5,7 @@
 #include "influx/postgres/settings.h"
 #include "influx/postgres/transaction.h"
 #include "influx/transport/clock.h"
+#include "influx/worker/role_watch.h"
 #include "influx/worker/signals.h"
 
 namespace influx::worker {
@@ -59,8 +60,9 @@ std::size_t inbox_bytes() noexcept {
 
 }  // namespace
 
-Worker::Worker(const LaunchArguments& arguments)
+Worker::Worker(const LaunchArguments& arguments, Registration& registration)
     : arguments_(arguments),
+      registration_(registration),
       listener_(arguments.port),
       inbox_(inbox_bytes()),
       catcher_(inbox_),
@@ -124,10 +126,19 @@ void Worker::run() {
       receive(kMostPerTurn);
       survey();
     }
-    if (batch_is_due()) write_batch();
+    publish();
+    if (batch_is_due()) {
+      write_batch();
+      publish();
+    }
     report_losses();
     refusals_.flush();
     MemoryContextReset(memory_);
+    if (role_was_dropped(arguments_.role)) {
+      ereport(WARNING, (errmsg("influx: the listener ends: its role, OID %u, was dropped",
+                               arguments_.role)));
+      return;
+    }
   }
   finish();
 }
@@ -298,6 +309,7 @@ bool Worker::take_batch() {
 /// The server can write nothing now. The batch is kept; what is received meanwhile waits behind it.
 void Worker::suspend() {
   const postgres::Error& reason = ingestor_.failure();
+  registration_.note_failure(reason.sqlstate(), reason.what());
   if (++suspensions_ == 1) {
     suspended_at_ns_ = monotonic_ns();
     ereport(WARNING, (errcode(reason.sqlstate()),
@@ -319,6 +331,7 @@ void Worker::resume() {
   }
   suspensions_ = 0;
   resume_at_ns_.reset();
+  ++batches_;
   finished_datagrams_ += batch_datagrams_;
   batch_datagrams_ = 0;
   ingestor_.clear();
@@ -357,6 +370,29 @@ void Worker::lose(std::uint64_t datagrams, const char* reason) {
                            static_cast<unsigned long long>(datagrams), reason)));
 }
 
+/// What others are shown. What is in the inbox counts by the lines of its text.
+Counters Worker::counters() const {
+  const transport::ReceiveCounts received = inbox_.counts();
+  Counters counters;
+  counters.datagrams = received.datagrams;
+  counters.bytes = received.bytes;
+  counters.kernel_drops = received.kernel_drops;
+  counters.truncated = received.truncated;
+  counters.filtered = received.filtered;
+  counters.lost_datagrams = lost_datagrams_;
+  counters.stored = ingestor_.stored();
+  counters.rejected = refusals_.counts();
+  counters.lines = ingestor_.lines() + inbox_.unread_lines();
+  counters.waiting = counters.lines - counters.stored - refusals_.refused();
+  counters.batches = batches_;
+  counters.retries = ingestor_.retries();
+  return counters;
+}
+
+void Worker::publish() {
+  registration_.publish(counters());
+}
+
 void Worker::leave() noexcept {
   catcher_.stop();
   inbox_.note_drops(listener_.sockets());
@@ -364,8 +400,12 @@ void Worker::leave() noexcept {
   const transport::ReceiveCounts counts = inbox_.counts();
   const std::uint64_t unwritten = counts.datagrams - finished_datagrams_;
   if (unwritten > 0) {
+    lost_datagrams_ += unwritten;
     lose(unwritten, "the listener was stopped before they were written");
   }
+  Counters last = counters();
+  last.lines -= std::exchange(last.waiting, 0);
+  registration_.publish(last);
   ereport(
       LOG,
       (errmsg("influx: stopped: %llu datagrams received, %llu points stored, %llu lines refused, "

@@ -5,17 +5,19 @@
 #include "influx/postgres/compat.h"
 #include "influx/postgres/error.h"
 #include "influx/postgres/transaction.h"
-#include "influx/worker/launch.h"
+#include "influx/worker/lifecycle.h"
+#include "influx/worker/role_watch.h"
 #include "influx/worker/signals.h"
 #include "influx/worker/worker.h"
 
 namespace {
 
 using influx::worker::LaunchArguments;
-using influx::worker::StartUp;
+using influx::worker::Lifecycle;
 using influx::worker::Worker;
 
-/// The schema may have been dropped, or not be committed yet, while the worker was started.
+/// The schema may have been dropped, or not be committed yet, while the worker was started; and
+/// much may have changed before it is started again.
 void check_schema(const LaunchArguments& arguments) {
   influx::postgres::begin_transaction();
   if (get_namespace_name(arguments.namespace_oid) == nullptr) {
@@ -23,6 +25,11 @@ void check_schema(const LaunchArguments& arguments) {
             (errcode(ERRCODE_UNDEFINED_SCHEMA),
              errmsg("schema with OID %u does not exist for the listener", arguments.namespace_oid),
              errhint("If the schema was created in this transaction, commit it first.")));
+  }
+  if (!influx::postgres::has_schema_privilege(arguments.namespace_oid, GetUserId(), ACL_USAGE)) {
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("permission denied for schema %s",
+                           get_namespace_name(arguments.namespace_oid))));
   }
   influx::postgres::commit_transaction();
 }
@@ -47,17 +54,21 @@ void leave(int, Datum worker) {
 INFLUX_WORKER(WorkerMain) {
   keep_freed_memory();
   influx::worker::install_signal_handlers();
-  auto* start_up = influx::postgres::make_in_context<StartUp>(TopMemoryContext);
-  if (!start_up->attach(DatumGetUInt32(argument))) return;
+  auto* lifecycle = influx::postgres::make_in_context<Lifecycle>(TopMemoryContext);
+  if (!lifecycle->begin(DatumGetUInt32(argument))) return;
 
-  const LaunchArguments& arguments = start_up->arguments();
+  const LaunchArguments& arguments = lifecycle->arguments();
   Worker* worker = nullptr;
-  start_up->run([&] {
+  influx::worker::start_write_watch();
+  lifecycle->start([&] {
     BackgroundWorkerInitializeConnectionByOid(arguments.database, arguments.role, 0);
+    influx::worker::watch_roles();
     check_schema(arguments);
-    worker = influx::postgres::make_in_context<Worker>(TopMemoryContext, arguments);
+    worker = influx::postgres::make_in_context<Worker>(TopMemoryContext, arguments,
+                                                       lifecycle->registration());
     worker->listen();
     before_shmem_exit(leave, PointerGetDatum(worker));
   });
-  worker->run();
+  influx::worker::stop_write_watch();
+  lifecycle->run([&] { worker->run(); });
 }

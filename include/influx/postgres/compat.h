@@ -26,6 +26,13 @@ bool input_value(FmgrInfo* function, char* text, Oid io_parameter, int32 type_mo
 /// Forms a tuple of `values` in the current memory context.
 MinimalTuple form_minimal_tuple(TupleDesc descriptor, const Datum* values, const bool* nulls);
 
+/// The memory called `name` that all processes of the server share, of `size` bytes. Who asks for
+/// it first makes it, and `initialise` is called for it before anybody else sees it. It lasts until
+/// the server ends or has to reset its memory after a crash. Called once in a process for a name:
+/// the address holds until the process ends. Needs no transaction and no preloaded library. Raises
+/// where there is no memory.
+void* named_segment(const char* name, std::size_t size, void (*initialise)(void* memory));
+
 /// Publishes what this process has counted for the cumulative statistics.
 void report_statistics(bool force);
 

@@ -33,6 +33,7 @@ struct Settings {
   int batch_size;     ///< rows
   int batch_bytes;    ///< kB
   int batch_timeout;  ///< ms
+  int restart_time;   ///< s, or -1 for never
   bool auto_create;
   bool auto_extend;
   int max_tables;   ///< of a schema

@@ -20,7 +20,10 @@ class Refusals : public ingest::RefusalHandler {
   /// In how many milliseconds flush() may have something to say, or -1.
   long wait_time() const noexcept;
 
-  std::uint64_t refused() const noexcept { return refused_; }
+  /// The lines refused since the object was made, by ingest::RefusalKind, and all of them.
+  using Counts = std::array<std::uint64_t, ingest::kRefusalKinds>;
+  const Counts& counts() const noexcept { return counts_; }
+  std::uint64_t refused() const noexcept;
 
  private:
   /// Between two reports of how much went into the table.
@@ -32,7 +35,7 @@ class Refusals : public ingest::RefusalHandler {
 
   ingest::RejectTable& table_;
   RefusalLog log_;
-  std::uint64_t refused_ = 0;
+  Counts counts_{};
 
   std::int64_t second_ns_ = 0;  ///< when the second began for which kept_ counts
   int kept_ = 0;

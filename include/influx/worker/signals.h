@@ -17,7 +17,8 @@ bool shutdown_requested() noexcept;
 /// How long a write may go on after SIGTERM.
 inline constexpr int kGraceMs = 600;
 
-/// Watches over a write: while one is on, a timer looks whether its grace is over.
+/// Watches over a write, or over the start of the process, which may wait for a lock as well: while
+/// one is on, a timer looks whether its grace is over.
 void start_write_watch();
 void stop_write_watch();
 

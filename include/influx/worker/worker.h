@@ -3,9 +3,10 @@
 #include "influx/ingest/ingestor.h"
 #include "influx/transport/catcher.h"
 #include "influx/transport/inbox.h"
-#include "influx/worker/launch.h"
+#include "influx/worker/launch_arguments.h"
 #include "influx/worker/listener.h"
 #include "influx/worker/refusals.h"
+#include "influx/worker/registry.h"
 #include "influx/worker/worker_transactions.h"
 
 namespace influx::worker {
@@ -14,12 +15,14 @@ namespace influx::worker {
 /// batch at a time. There is one object in a process, and it lives until the process ends.
 class Worker {
  public:
-  explicit Worker(const LaunchArguments& arguments);
+  /// `registration` shows what the worker counts, and outlives it.
+  Worker(const LaunchArguments& arguments, Registration& registration);
 
   /// Opens the sockets. Throws postgres::Error.
   void listen();
 
-  /// Receives and writes until the process is told to stop; then writes what was received.
+  /// Receives and writes until the process is told to stop; then writes what was received. Ends
+  /// also where the role has been dropped.
   void run();
 
   /// Stops the thread and logs the totals. Called when the process exits, in whatever way.
@@ -49,7 +52,11 @@ class Worker {
   void give_up_batch();
   void lose(std::uint64_t datagrams, const char* reason);
 
+  Counters counters() const;
+  void publish();
+
   LaunchArguments arguments_;
+  Registration& registration_;
   Listener listener_;
   transport::Inbox inbox_;
   transport::Catcher catcher_;
@@ -74,6 +81,8 @@ class Worker {
   int suspensions_ = 0;  ///< in a row
 
   std::uint64_t finished_datagrams_ = 0;  ///< whose lines were stored or refused
+  std::uint64_t batches_ = 0;             ///< written
+  std::uint64_t lost_datagrams_ = 0;      ///< received, and not written before the end
   std::size_t batch_datagrams_ = 0;       ///< in the batch that is being written
   std::uint64_t reported_losses_ = 0;     ///< of datagrams, by the kernel or for their size
   std::uint64_t reported_filtered_ = 0;

@@ -1,0 +1,147 @@
+#include "influx/worker/lifecycle.h"
+
+#include "influx/postgres/compat.h"
+#include "influx/postgres/settings.h"
+#include "influx/worker/restart_policy.h"
+#include "influx/worker/signals.h"
+
+namespace influx::worker {
+
+using postgres::settings;
+
+namespace {
+
+// For the hook, which the server calls without an argument.
+Lifecycle* current = nullptr;
+emit_log_hook_type next_log_hook = nullptr;
+
+}  // namespace
+
+/// Sees the reports of this process on their way to the log: a FATAL, as of the server's own
+/// start-up code, cannot be caught.
+void Lifecycle::on_report(ErrorData* report) {
+  if (report->elevel >= ERROR) {
+    current->note_failure(report->sqlerrcode, report->message, report->detail, report->hint);
+  }
+  if (next_log_hook != nullptr) next_log_hook(report);
+}
+
+bool Lifecycle::begin(dsm_handle channel) {
+  std::memcpy(&arguments_, MyBgworkerEntry->bgw_extra, sizeof(arguments_));
+  current = this;
+  next_log_hook = std::exchange(emit_log_hook, on_report);
+  before_shmem_exit([](int code, Datum) { current->end(code); }, 0);
+  // The postmaster starts again what ends with another code than 0, and the server ends with 1
+  // whatever it did not catch. A callback may call proc_exit(), which goes on where it was.
+  on_proc_exit(
+      [](int code, Datum) {
+        if (code != 0 && current->for_good_) proc_exit(0);
+      },
+      0);
+
+  is_restart_ = !channel_.attach(channel, arguments_.token);
+  attempt([&] { registration_.enter(arguments_); });
+  if (!is_restart_) return true;
+  registration_.note_restart();
+  registration_.set_state(ListenerState::kFailed);
+  const bool may_start = wait_to_restart();
+  if (may_start) registration_.set_state(ListenerState::kStarting);
+  return may_start;
+}
+
+/// Waits what the postmaster has not waited yet. After a crash of the server it has not waited at
+/// all, and the table is empty; if it was this listener that crashes the server, the time in
+/// between is all that the users have. There is no connection yet: a listener that cannot start
+/// holds up nobody.
+bool Lifecycle::wait_to_restart() {
+  const TimestampTz begun = GetCurrentTimestamp();
+  const int waited = registration_.found() ? MyBgworkerEntry->bgw_restart_time : 0;
+  for (;;) {
+    CHECK_FOR_INTERRUPTS();
+    if (shutdown_requested()) return false;
+    if (ConfigReloadPending) {
+      ConfigReloadPending = false;
+      ProcessConfigFile(PGC_SIGHUP);
+    }
+    if (settings.restart_time < 0) {
+      tell_not_restarted("influx.restart_time is -1.");
+      return false;
+    }
+    const int seconds = seconds_to_restart(registration_.failures(), settings.restart_time);
+    const TimestampTz until =
+        TimestampTzPlusMilliseconds(begun, std::int64_t{seconds - waited} * 1000);
+    const long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+    if (left <= 0) return true;
+    WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left,
+              postgres::listener_wait_event());
+    ResetLatch(MyLatch);
+  }
+}
+
+void Lifecycle::note_listening() {
+  listening_since_ = GetCurrentTimestamp();
+  registration_.set_state(ListenerState::kListening);
+  channel_.tell_success();
+}
+
+void Lifecycle::note_failure(const postgres::PendingError& error) {
+  const ErrorData* report = error.report;
+  if (report != nullptr) {
+    note_failure(report->sqlerrcode, report->message, report->detail, report->hint);
+  } else {
+    note_failure(error.error.sqlstate(), error.error.what(), error.error.detail(),
+                 error.error.hint());
+  }
+}
+
+/// Takes the first error only: the others are what became of it on its way out.
+void Lifecycle::note_failure(int sqlstate, const char* message, const char* detail,
+                             const char* hint) {
+  if (std::exchange(failed_, true)) return;
+  failure_sqlstate_ = sqlstate;
+  if (message != nullptr) {
+    const int length =
+        pg_mbcliplen(message, static_cast<int>(std::strlen(message)), sizeof(failure_message_) - 1);
+    std::memcpy(failure_message_, message, static_cast<std::size_t>(length));
+  }
+  channel_.tell_failure(sqlstate, message, detail, hint);
+}
+
+bool Lifecycle::ends_for_good(int exit_code) const noexcept {
+  if (exit_code == 0 || shutdown_requested() || !PostmasterIsAlive()) return true;
+  if (MyBgworkerEntry->bgw_restart_time == BGW_NEVER_RESTART || settings.restart_time < 0)
+    return true;
+  if (listening_since_ != 0) return false;
+  return !is_restart_ || (failed_ && !may_pass(failure_sqlstate_));
+}
+
+/// The last that the process does for its listener.
+void Lifecycle::end(int exit_code) {
+  for_good_ = ends_for_good(exit_code);
+  const bool is_failure = exit_code != 0 && !shutdown_requested() && PostmasterIsAlive();
+  // An error that the log does not take does not come by the hook either.
+  const char* reason = failed_ ? failure_message_ : "it ended for a reason that was not logged";
+  if (is_failure && for_good_ && (is_restart_ || listening_since_ != 0)) tell_not_restarted(reason);
+  if (!for_good_) {
+    const bool recovered =
+        listening_since_ != 0 &&
+        TimestampDifferenceExceeds(listening_since_, GetCurrentTimestamp(), kRecoveredAfter * 1000);
+    const int failures = recovered ? 1 : registration_.failures() + 1;
+    registration_.set_failures(failures);
+    registration_.note_failure(failure_sqlstate_, reason);
+    ereport(LOG,
+            (errmsg("influx: the listener for schema \"%s\" on port %u is started again in %d s",
+                    arguments_.schema, arguments_.port,
+                    seconds_to_restart(failures, settings.restart_time))));
+  }
+  registration_.leave(!for_good_);
+}
+
+void Lifecycle::tell_not_restarted(const char* reason) const {
+  ereport(WARNING,
+          (errmsg("influx: the listener for schema \"%s\" on port %u is not started again",
+                  arguments_.schema, arguments_.port),
+           errdetail_internal("%s", reason), errhint("Launch it again when the cause is gone.")));
+}
+
+}  // namespace influx::worker

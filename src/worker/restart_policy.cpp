@@ -1,0 +1,29 @@
+#include "influx/worker/restart_policy.h"
+
+#include "influx/postgres/server.h"
+
+namespace influx::worker {
+
+bool may_pass(int sqlstate) noexcept {
+  switch (sqlstate) {
+    case ERRCODE_UNDEFINED_DATABASE:
+    case ERRCODE_UNDEFINED_SCHEMA:
+    case ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION:  // no such role, or it may not log in
+    case ERRCODE_INSUFFICIENT_PRIVILEGE:
+    case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:  // the database does not accept connections
+      return false;
+    default:
+      return true;
+  }
+}
+
+int seconds_to_restart(int failures, int restart_time) noexcept {
+  const int longest = std::max(kLongestRestartTime, restart_time);
+  if (failures <= 1) return restart_time;
+  int seconds = std::max(restart_time, 1);
+  for (int failure = 1; failure < failures && seconds < longest; ++failure)
+    seconds *= 2;
+  return std::min(seconds, longest);
+}
+
+}  // namespace influx::worker
