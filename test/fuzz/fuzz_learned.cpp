@@ -111,7 +111,7 @@ class Run {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace influx::fuzz;
   Run run;
-  for (std::size_t i = 0; i + 1 < size && i < 512; i += 2) {
+  for (std::size_t i = 0; i + 1 < size && i < 256; i += 2) {
     if (data[i] % 16 == 15) {
       run.flood(data[i + 1] % 16 * 4096U, 1U << data[i + 1] / 16);
     } else {
