@@ -15,7 +15,9 @@ use Test::More;
 my $seed = $ENV{INFLUX_RANDOM_SEED} // 20191126;
 my $cases = $ENV{INFLUX_RANDOM_CASES} // 1200;
 srand($seed);
-note("INFLUX_RANDOM_SEED=$seed INFLUX_RANDOM_CASES=$cases");
+my $repeat = "INFLUX_RANDOM_SEED=$seed INFLUX_RANDOM_CASES=$cases";
+note($repeat);
+END { diag("To repeat this: $repeat") if $? != 0 || !Test::More->builder->is_passing; }
 cmp_ok(read_corpus(), '>=', 40, 'there is a corpus');
 
 # What docs/mapping.md names for tables that were made by the extension.
@@ -58,7 +60,7 @@ DECLARE
     name name;
 BEGIN
     FOR name IN SELECT relname FROM pg_class WHERE relnamespace = namespace::regnamespace AND relkind = 'r' LOOP
-        RETURN QUERY EXECUTE format('SELECT %L::text, to_jsonb(t) FROM %I.%I AS t', name, namespace, name);
+        RETURN QUERY EXECUTE format('SELECT %L::text, to_jsonb(r.*) FROM %I.%I AS r', name, namespace, name);
     END LOOP;
 END $$;
 
