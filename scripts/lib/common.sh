@@ -13,6 +13,11 @@ readonly tree
 # shellcheck disable=SC2034  # for the scripts that read this file
 readonly build_packages=("postgresql-$pg_major" "postgresql-server-dev-$pg_major" g++ make netbase)
 
+# Programs that the TAP tests send with.
+# shellcheck disable=SC2034
+readonly sender_packages=(collectd-core netcat-openbsd socat python3-influxdb
+  libinfluxdb-lineprotocol-perl)
+
 work=          # the temporary directory
 server_log=    # of the throwaway cluster, once there is one
 
