@@ -4,6 +4,7 @@
 #   make unit                               GoogleTest of floor 0, with ASan and UBSan
 #   make fuzz [FUZZ_SECONDS=30]             libFuzzer, each target for so many seconds
 #   make tap                                TAP tests against the installed extension
+#   make sanitize                           regression and TAP tests with the module under ASan and UBSan
 #   make bench                              benchmarks; see docs/performance.md
 #   make lint                               clang-format, clang-tidy, cppcheck
 
@@ -20,10 +21,10 @@ EXTRA_CLEAN = build results tmp_check $(SOURCES:.cpp=.d)
 # that a query calls per row often enough for inlining by the JIT to matter.
 override with_llvm := no
 
-# -MMD: PGXS tracks no headers by itself.
+# -MMD: PGXS tracks no headers by itself. INSTRUMENT: sanitizers, see test/sanitize/run.
 PG_CPPFLAGS = -Iinclude
-PG_CXXFLAGS = -std=c++20 -Wall -Wextra -MMD -MP $(WERROR)
-SHLIB_LINK = -lstdc++ -pthread -Wl,--version-script=influx.map
+PG_CXXFLAGS = -std=c++20 -Wall -Wextra -MMD -MP $(WERROR) $(INSTRUMENT)
+SHLIB_LINK = -lstdc++ -pthread -Wl,--version-script=influx.map $(INSTRUMENT)
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)

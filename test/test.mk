@@ -91,6 +91,12 @@ tap:
 prove-tap:
 	$(prove_installcheck)
 
+# --- sanitizers ------------------------------------------------------------------------------------
+# SANITIZE_TESTS: files of test/tap instead of all.
+.PHONY: sanitize
+sanitize:
+	test/sanitize/run $(notdir $(SANITIZE_TESTS))
+
 # --- format and lint ------------------------------------------------------------------------------
 CXX_FILES = $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.h')
 SERVER_INCLUDES = -isystem $(shell $(PG_CONFIG) --includedir-server)

@@ -13,6 +13,11 @@ readonly tree
 # shellcheck disable=SC2034  # for the scripts that read this file
 readonly build_packages=("postgresql-$pg_major" "postgresql-server-dev-$pg_major" g++ make netbase)
 
+# Programs that the TAP tests send with.
+# shellcheck disable=SC2034
+readonly sender_packages=(collectd-core netcat-openbsd socat python3-influxdb
+  libinfluxdb-lineprotocol-perl)
+
 work=          # the temporary directory
 server_log=    # of the throwaway cluster, once there is one
 
@@ -77,9 +82,14 @@ make_work() {
   chown postgres:postgres "$work"
   chmod 755 "$work"
   cd "$work" || exit
+  use_server "$pg_bin"
+}
+
+# use_server DIRECTORY: as_postgres finds the programs of the server there.
+use_server() {
   postgres_command=(setpriv --reuid=postgres --regid=postgres --init-groups
     env -i HOME="$work" USER=postgres LOGNAME=postgres LANG=C.UTF-8 TERM="${TERM-dumb}"
-    PATH=$pg_bin:/usr/sbin:/usr/bin:/sbin:/bin PG_CONFIG=$pg_bin/pg_config
+    PATH="$1:/usr/sbin:/usr/bin:/sbin:/bin" PG_CONFIG="$1/pg_config"
     PGHOST="$work" PSQLRC=/dev/null)
 }
 

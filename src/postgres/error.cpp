@@ -43,9 +43,7 @@ Error::Error(int sqlstate, std::string_view message, std::string_view detail,
              std::string_view hint) noexcept
     : sqlstate_(sqlstate) {
   const auto copy = [](char(&to)[256], std::string_view from) {
-    const std::size_t length = std::min(from.size(), sizeof(to) - 1);
-    std::memcpy(to, from.data(), length);
-    to[length] = '\0';
+    to[from.copy(to, sizeof(to) - 1)] = '\0';
   };
   copy(message_, message);
   copy(detail_, detail);

@@ -6,10 +6,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 #include <limits>
 #include <new>
 #include <utility>
+
+#include "influx/transport/clock.h"
 
 namespace influx::transport {
 
@@ -36,12 +37,6 @@ std::uint32_t count_lines(const std::byte* text, std::size_t size) noexcept {
     text = static_cast<const std::byte*>(feed) + 1;
   }
   return lines;
-}
-
-std::int64_t now_ns() noexcept {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
 }  // namespace
@@ -162,7 +157,7 @@ std::size_t Inbox::receive_once(const UdpSocket& socket, std::size_t index, std:
   std::uint64_t truncated = 0;
   std::uint64_t filtered = 0;
   Header header{};
-  header.received_ns = now_ns();
+  header.received_ns = wall_clock_ns();
   header.socket = static_cast<std::uint16_t>(index);
   for (std::size_t i = 0; i < count; ++i) {
     const msghdr& message = scratch_->messages[i].msg_hdr;
