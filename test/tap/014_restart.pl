@@ -56,16 +56,13 @@ sub crash_server
 	return;
 }
 
-# Takes the memory from a process, so that it fails by itself.
+# Takes the files from a process, so that it fails by itself: it needs one to read its configuration again.
 sub make_fail
 {
-	my ($pid, $to) = @_;
-	system_or_bail('prlimit', '--pid', $pid, '--as=1000:');
-	my ($socket, $sent) = (udp($to), 0);
-	poll_until(sub {
-		$socket->send(join("\n", map { "hungry$_ " . join(',', map { "f$_=1" } 1 .. 50) } 1 .. 20)) foreach 1 .. 20;
-		return !is_running($pid);
-	}) or die 'the listener does not fail without memory';
+	my ($pid) = @_;
+	system_or_bail('prlimit', '--pid', $pid, '--nofile=1:');
+	kill 'HUP', $pid;
+	poll_until(sub { !is_running($pid) }) or die 'the listener does not fail without files';
 	return;
 }
 
@@ -129,13 +126,21 @@ is(sql('SELECT count(*) - count(DISTINCT n) FROM loaded'), '0', 'nothing was sto
 my ($twice_port, $dropped_port) = (free_udp_port(), free_udp_port());
 my $twice = launch($node, $twice_port);
 my $session = $node->background_psql('postgres');
-$session->query_safe('BEGIN; LOCK TABLE mark IN ACCESS EXCLUSIVE MODE');
+# A write waits as long as the session likes.
+sql(<<'SQL');
+CREATE FUNCTION wait_for_session() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NULL; END $$;
+CREATE TRIGGER wait_for_session BEFORE INSERT ON mark EXECUTE FUNCTION wait_for_session();
+SQL
+configure($node, 'influx.lock_timeout' => "'60s'");
+$session->query_safe('SELECT pg_advisory_lock(4711)');
 send_text(udp($twice_port), 'mark n=0i');
 wait_for_value($node, "SELECT count(*) > 0 FROM pg_locks WHERE pid = $twice AND NOT granted", 't', 'a listener is in a write');
 sql("SELECT pg_terminate_backend($twice), pg_terminate_backend($twice)");
 ok(defined wait_gone($twice), 'terminated twice during a write: it ends');
-$session->query_safe('COMMIT');
 $session->quit;
+sql('DROP TRIGGER wait_for_session ON mark');
+configure($node, 'influx.lock_timeout' => undef);
 create_database($node, 'dropped');
 my $dropped = launch($node, $dropped_port, database => 'dropped');
 sql('DROP DATABASE dropped WITH (FORCE)');
@@ -180,19 +185,19 @@ crash_server();
 $control = wait_restarted('after all those', $control_port, $control);
 is(join(',', listeners($node)), $control, 'and were not started again');
 
-# A failure of its own: no memory. The server goes on; the counts go on.
+# A failure of its own: no files. The server goes on; the counts go on.
 $pid = launch($node, $port);
 stores('before it fails', $port);
 $offset = log_size($node);
-make_fail($pid, $port);
+make_fail($pid);
 my $failed = $pid;
-$pid = wait_restarted('no memory', $port, $failed);
-stores('no memory', $port);
-is(value_of($port, 'restarts, last_error, last_error_time > started - interval \'1min\', datagrams > 400 AND stored >= 2'),
-	'1|out of memory (SQLSTATE 53200)|t|t', 'no memory: the error is shown, and counting goes on');
-like(log_of($node, $failed, $offset), qr/ERROR:  out of memory\n.*LOG:  influx: the listener for schema "public" on port $port is started again in 1 s\n/s,
-	'no memory: the log tells, and what comes of it');
-is(value_of($control_port, 'pid'), $control, 'no memory: others are not disturbed');
+$pid = wait_restarted('no files', $port, $failed);
+stores('no files', $port);
+is(value_of($port, 'restarts, last_error, last_error_time > started - interval \'1min\', datagrams >= 2 AND stored >= 2'),
+	'1|epoll_create1 failed: Too many open files (SQLSTATE XX000)|t|t', 'no files: the error is shown, and counting goes on');
+like(log_of($node, $failed, $offset), qr/ERROR:  epoll_create1 failed: Too many open files\n.*LOG:  influx: the listener for schema "public" on port $port is started again in 1 s\n/s,
+	'no files: the log tells, and what comes of it');
+is(value_of($control_port, 'pid'), $control, 'no files: others are not disturbed');
 
 # The port is taken while the process is down: it is tried again, after longer and longer times.
 sub take_port
@@ -204,7 +209,7 @@ sub take_port
 	}) or die "could not take port $port: $@";
 	return $socket;
 }
-make_fail($pid, $port);
+make_fail($pid);
 my $taken = take_port();
 $offset = log_size($node);
 wait_for_log($node, qr/ERROR:  could not bind UDP socket to 127\.0\.0\.1:$port: address already in use.*is started again in 4 s.*is started again in 8 s/s,
@@ -219,7 +224,7 @@ stores('port free again', $port);
 is(value_of($port, 'restarts') - $restarts, 1, 'port free again: the next attempt succeeds');
 
 # One that waits to be started again is no session. It ends by a signal, and by the setting.
-make_fail($pid, $port);
+make_fail($pid);
 $taken = take_port();
 wait_for_value($node, shown($port, 'state, pid IS NOT NULL'), 'failed|t', 'a process waits for its next attempt');
 my $waiting = value_of($port, 'pid');
@@ -229,7 +234,7 @@ ok(defined wait_gone($waiting), 'it ends at once when it is told to');
 wait_for_value($node, "SELECT count(*) FROM influx_workers() WHERE port = $port", '0', 'and is not shown any more');
 close $taken;
 $pid = launch($node, $port);
-make_fail($pid, $port);
+make_fail($pid);
 $taken = take_port();
 wait_for_value($node, shown($port, 'state, pid IS NOT NULL'), 'failed|t', 'a process waits for its next attempt');
 $waiting = value_of($port, 'pid');
@@ -243,7 +248,7 @@ close $taken;
 # With that setting none is started again.
 $pid = launch($node, $port);
 $offset = log_size($node);
-make_fail($pid, $port);
+make_fail($pid);
 wait_for_value($node, "SELECT count(*) FROM influx_workers() WHERE port = $port", '0', 'influx.restart_time = -1: a failed listener is gone');
 is(given_up($port, $offset), 1, 'influx.restart_time = -1: and the log tells');
 configure($node, 'influx.restart_time' => undef);
