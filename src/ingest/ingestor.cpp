@@ -27,6 +27,11 @@ constexpr int kMostRounds = 8;
 constexpr std::int64_t kRememberRefusalNs = 1'000'000'000;
 constexpr std::size_t kMostRememberedRefusals = 1000;
 
+/// The most lines that `text` can have.
+std::size_t line_count(std::string_view text) noexcept {
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 1;
+}
+
 postgres::Error out_of_memory() noexcept {
   return {ERRCODE_OUT_OF_MEMORY, "out of memory"};
 }
@@ -65,16 +70,22 @@ Ingestor::~Ingestor() {
 }
 
 void Ingestor::add(std::string_view text, const Origin& origin) {
-  const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 1;
-  if (!make_room(lines, 1)) throw std::bad_alloc();
+  if (!has_room_for(text.size()) && !make_room(line_count(text), 1)) throw std::bad_alloc();
   const auto origin_index = static_cast<std::uint32_t>(origins_.size());
   origins_.push_back(origin);
   parser_.reset(text);
   map_lines(1, origin_index);
 }
 
-bool Ingestor::has_room_for(std::size_t bytes) {
-  if (make_room(bytes, 1)) return true;  // a line has a byte at least
+bool Ingestor::has_room_for(std::size_t bytes) const noexcept {
+  // A line has a byte at least.
+  const std::size_t lines = deferred_.size() + bytes;
+  return deferred_.capacity() >= lines && deferred_before_.capacity() >= lines &&
+         origins_.capacity() > origins_.size();
+}
+
+bool Ingestor::make_room_for(std::size_t bytes) {
+  if (has_room_for(bytes) || make_room(bytes, 1)) return true;
   failure_ = out_of_memory();
   return false;
 }
@@ -376,7 +387,10 @@ bool Ingestor::extend(const Extension& extension) {
 }
 
 void Ingestor::map_deferred() {
-  if (!make_room(0, 0)) throw std::bad_alloc();
+  std::size_t lines = 0;
+  for (const Line& line : deferred_)
+    lines += line_count(line.text);
+  if (!make_room(lines, 0)) throw std::bad_alloc();
   deferred_before_.swap(deferred_);
   pending_ -= deferred_before_.size();
   lines_ -= deferred_before_.size();

@@ -64,7 +64,7 @@ RefusalKind kind_of(const Refusal& refusal) noexcept {
 }
 
 const char* kind_name(RefusalKind kind) noexcept {
-  static constexpr std::array<const char*, kRefusalKinds> kNames = {
+  static constexpr const char* kNames[kRefusalKinds] = {
       "malformed", "value", "constraint", "permission", "table", "limit", "locked", "other"};
   return kNames[static_cast<std::size_t>(kind)];
 }

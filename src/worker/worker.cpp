@@ -297,7 +297,7 @@ bool Worker::take_batch() {
   const std::size_t most_bytes = static_cast<std::size_t>(settings.batch_bytes) * 1024;
   transport::Datagram datagram;
   while (ingestor_.pending() < most_rows && bytes < most_bytes) {
-    if (!ingestor_.has_room_for(transport::Inbox::kLargestDatagram)) return batch_datagrams_ > 0;
+    if (!ingestor_.make_room_for(transport::Inbox::kLargestDatagram)) return batch_datagrams_ > 0;
     if (!inbox_.next(datagram)) break;
     ++batch_datagrams_;
     bytes += datagram.payload.size();

@@ -41,9 +41,9 @@ class Ingestor : private UnwrittenRows {
   Ingestor(const Ingestor&) = delete;
   Ingestor& operator=(const Ingestor&) = delete;
 
-  /// Whether there is memory to keep the lines of a text of so many bytes, whatever comes. False
-  /// with a failure(). Where this was asked before, add() throws no std::bad_alloc.
-  bool has_room_for(std::size_t bytes);
+  /// Takes the memory to keep the lines of a text of so many bytes, whatever comes. False, with a
+  /// failure(), where there is none. Behind this, add() throws no std::bad_alloc.
+  bool make_room_for(std::size_t bytes);
 
   /// Parses `text` and maps its points to rows.
   void add(std::string_view text, const Origin& origin);
@@ -57,7 +57,7 @@ class Ingestor : private UnwrittenRows {
   /// written are refused.
   bool store(bool insist = false);
 
-  /// Why store() or has_room_for() returned false.
+  /// Why store() or make_room_for() returned false.
   const postgres::Error& failure() const noexcept { return failure_; }
 
   /// Refuses what is left of a batch that could not be stored.
@@ -106,6 +106,7 @@ class Ingestor : private UnwrittenRows {
     HeldLines::Queue lines;
   };
 
+  bool has_room_for(std::size_t bytes) const noexcept;
   bool make_room(std::size_t lines, std::size_t origins);
   void map_lines(std::uint32_t first_number, std::uint32_t origin);
   void map_point(const Line& line);
