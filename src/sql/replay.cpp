@@ -35,7 +35,9 @@ class PartsOfTransaction : public influx::ingest::TransactionControl {
     open_ = false;
   }
   bool recover(int sqlstate) override {
-    if (ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION)) {
+    // A cancel, and the caller's own lock_timeout, are about the call.
+    if (ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION) ||
+        sqlstate == ERRCODE_LOCK_NOT_AVAILABLE) {
       return false;
     }
     MemoryContext context = CurrentMemoryContext;

@@ -356,6 +356,7 @@ void Worker::finish() {
 void Worker::give_up_batch() {
   if (resume_at_ns_.has_value()) {
     ingestor_.refuse_batch(ingestor_.failure());
+    suspensions_ = 0;
   }
   if (ingestor_.held() > 0) {
     ingestor_.refuse_held(

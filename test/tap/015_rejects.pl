@@ -113,6 +113,14 @@ sql(q{INSERT INTO influx_rejects (time, schema, port, role, "precision", line, s
 	VALUES (now(), 'm', 1, 'x', 'ns', 'slow v=1i', '00000', 'x')});
 my $error = error_of($node, "SET statement_timeout = '200ms'; SELECT * FROM influx_replay()");
 is($error->{sqlstate}, '57014', 'a replay can be cancelled');
+sql(q{DELETE FROM influx_rejects; INSERT INTO influx_rejects (time, schema, port, role, "precision", line, sqlstate, reason)
+	VALUES (now(), 'm', 1, 'x', 'ns', 't v=602i', '00000', 'x')});
+$session->query_safe('BEGIN; LOCK TABLE m.t IN ACCESS EXCLUSIVE MODE');
+$error = error_of($node, "SET lock_timeout = '100ms'; SELECT * FROM influx_replay()");
+is($error->{sqlstate}, '55P03', 'a lock_timeout of the caller ends the call');
+$session->query_safe('COMMIT');
+is(sql('SELECT * FROM influx_replay()'), '1|0', 'and no line is lost by it');
+is(sql('SELECT count(*) FROM m.t WHERE v = 602'), '1', 'it is stored by the next');
 
 # Bounds.
 sql('DELETE FROM influx_rejects');
