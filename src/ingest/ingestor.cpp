@@ -437,6 +437,7 @@ void Ingestor::clear() {
   extender_.forget_promises();
   origins_.clear();
   resumed_.clear();
+  insist_ = false;
   pending_ = 0;
   ++batch_;
   sweep();

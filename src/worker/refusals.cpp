@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "influx/postgres/error.h"
 #include "influx/postgres/settings.h"
 #include "influx/transport/clock.h"
 
@@ -17,12 +18,22 @@ void Refusals::refuse(const ingest::Line& line, const ingest::Origin& origin,
     case postgres::kRejectsOff:
       break;
     case postgres::kRejectsLog:
-      log_.report(line, origin, refusal);
+      report_in_log(line, origin, refusal);
       break;
     case postgres::kRejectsTable:
       ++unreported_;
       if (may_keep(monotonic_ns())) table_.keep(line, origin, refusal);
       break;
+  }
+}
+
+/// The line is counted already: what stands against the message must not bring it here again.
+void Refusals::report_in_log(const ingest::Line& line, const ingest::Origin& origin,
+                             const ingest::Refusal& refusal) {
+  try {
+    postgres::guard([&] { log_.report(line, origin, refusal); });
+  } catch (const postgres::ServerError&) {
+    return;  // without memory for a message there is none
   }
 }
 

@@ -32,6 +32,8 @@ class Refusals : public ingest::RefusalHandler {
 
   bool may_keep(std::int64_t now_ns) noexcept;
   void report();
+  void report_in_log(const ingest::Line& line, const ingest::Origin& origin,
+                     const ingest::Refusal& refusal);
 
   ingest::RejectTable& table_;
   RefusalLog log_;
