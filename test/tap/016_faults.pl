@@ -47,6 +47,18 @@ $session->set_query_timer_restart;
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 sub stored { return wait_for_rows($node, @_); }
 
+# Rows that raise, again and again, what reads as an error of the server: they are looked at again at the end.
+sql(<<'SQL');
+CREATE SCHEMA endless; CREATE TABLE endless.t (time timestamptz, n bigint);
+CREATE FUNCTION endless.raises() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'wrong for good' USING ERRCODE = '53300'; END $$;
+CREATE TRIGGER raises BEFORE INSERT ON endless.t FOR EACH ROW EXECUTE FUNCTION endless.raises();
+SQL
+my $endless_port = free_udp_port();
+my $endless = launch($node, $endless_port, schema => 'endless');
+send_text(udp($endless_port), "t n=1i\nother n=1i");
+wait_for_log($node, qr/\[$endless\] WARNING:  influx: nothing can be written now: wrong for good/, 0, 'an error of the server, so it seems');
+
 # Fault 1: a row that its table refuses costs that row. Each kind in the middle of a batch.
 sql(<<'SQL');
 CREATE SEQUENCE statements;
@@ -231,7 +243,7 @@ is(sql("SELECT count(*) FROM pg_attribute WHERE attrelid = 'race.t'::regclass AN
 $log = log_since($node, $offset);
 unlike($log, qr/deadlock detected/, 'no deadlock');
 unlike($log, qr/line refused/, 'no line is refused');
-sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'influx listener' AND pid <> $pid");
+sql("SELECT pg_terminate_backend(pid) FROM unnest('{" . join(',', @racers) . "}'::int[]) AS pid");
 wait_gone($_) foreach @racers;
 
 # Fault 4: a server that may only be read. Lines wait.
@@ -343,6 +355,16 @@ foreach my $jump (86_400, -86_400, 0)
 			}),
 		'and can be added a moment later, whatever the clock says');
 }
+
+# What reads as an error of the server, and comes from rows, has an end: they are refused.
+my $patience = $PostgreSQL::Test::Utils::timeout_default;
+ok( poll_until(
+		sub { log_of($node, $endless, 0) =~ /line refused: wrong for good \(SQLSTATE 53300\)/ },
+		$patience > 120 ? $patience : 120),
+	'rows that are never taken are refused in the end');
+stored('endless.other', 1, 'the others of their batch are stored');
+send_text(udp($endless_port), 'other n=2i');
+stored('endless.other', 2, 'and the listener goes on');
 
 unlike(log_since($node, 0), qr/PANIC|terminated by signal|server process/, 'nothing crashed');
 is(sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $pid"), '1', 'one listener did all this');
