@@ -116,41 +116,71 @@ is(sql("SELECT n, spcname FROM made JOIN pg_class ON relname = 'made' JOIN pg_ta
 my $told = () = log_of($node, $pid, $offset) =~ /nothing can be written now/g;
 is($told, 1, 'it was told once');
 
-# 2. A listener that is stopped meanwhile ends soon. The batch that it had tried to write is refused line by
+# 2. What is sent is more than the listener may keep: the kernel drops the rest, and it is counted. Lines wait
+# also where it is their table that cannot be made.
+sql('DROP TABLE load; CREATE TABLE load (at bigserial, time timestamptz, n bigint, s text)');
+fill_with_table();
+configure($node, 'influx.max_pending' => "'1MB'", 'influx.batch_bytes' => "'64kB'", 'influx.read_buffer' => "'64kB'");
+my $small_port = free_udp_port();
+my $small = launch($node, $small_port);
+$offset = log_size($node);
+my $to_small = udp($small_port);
+send_text($to_small, "made_late s=\"a\"\nelsewhere n=2i");
+wait_for_rows($node, 'elsewhere', 3, 'while a table cannot be made, rows of others are stored');
+wait_for_log($node, qr/\[$small\] WARNING:  influx: nothing can be written now: could not extend file/, $offset,
+	'that it cannot is told');
+wait_sender(start_sender(port => $small_port, rate => 2000, count => 3000, line => sub { "load n=$_[0]i,s=\"$text\"" }));
+wait_counted($small_port, 'kernel_drops > 1000', 'what the kernel drops is counted');
+my ($received, @others) = split /\|/, counted($small_port, 'datagrams, stored, rejected, waiting');
+ok($received > 500 && $received < 1048, "as much as a megabyte holds waits: $received datagrams");
+is(join('|', @others), "1|0|$received", 'without loss');
+sql('DROP TABLE filler');
+# Some more were in the kernel's buffer.
+wait_counted($small_port, 'waiting = 0 AND datagrams + kernel_drops = 3001', 'when there is room, none waits');
+($received, @others) = split /\|/, counted($small_port, 'datagrams, pid, lines, stored, rejected, lost_datagrams');
+is(join('|', @others), join('|', $small, $received + 1, $received + 1, 0, 0), 'all that was received is stored');
+is(sql('SELECT count(*), count(DISTINCT n), min(n) FROM load'), join('|', $received - 1, $received - 1, 1), 'each line once');
+is(sql('SELECT count(*) FROM (SELECT n < lag(n) OVER (ORDER BY at) AS late FROM load) AS s WHERE late'), 0, 'in order');
+is(sql('SELECT s FROM made_late'), 'a', 'and the table is made');
+sql("SELECT pg_terminate_backend($small)");
+wait_gone($small);
+configure($node, map { ("influx.$_" => undef) } qw(max_pending batch_bytes read_buffer));
+
+# 3. A listener that is stopped meanwhile ends soon. The batch that it had tried to write is refused line by
 # line, what it had received behind that is counted as lost.
 fill_with_table();
 $offset = log_size($node);
-send_text($socket, join("\n", map { "stopped n=${_}i\nelsewhere n=${_}i" } 2 .. 21));
-wait_for_rows($node, 'elsewhere', 22, 'in a batch, rows for another disk are stored');
+send_text($socket, join("\n", map({ "stopped n=${_}i\nelsewhere n=${_}i" } 3 .. 22), 'unmade s="a"'));
+wait_for_rows($node, 'elsewhere', 23, 'in a batch, rows for another disk are stored');
 wait_for_log($node, qr/\[$pid\] WARNING:  influx: nothing can be written now: could not extend file/, $offset,
 	'those for the full one are not');
-send_text($socket, "stopped n=${_}i") foreach 22 .. 24;
-wait_counted($port, 'waiting = 23', 'they wait, and others behind them');
+send_text($socket, "stopped n=${_}i") foreach 23 .. 25;
+wait_counted($port, 'waiting = 24', 'they wait, and others behind them');
 sql("SELECT pg_terminate_backend($pid)");
 my $seconds = wait_gone($pid);
 ok(defined $seconds && $seconds < 5, 'a listener that waits for room ends when it is told to');
 note("after $seconds s") if defined $seconds;
 my $log = log_of($node, $pid, $offset);
-like($log, qr/line refused: could not extend file [^\n]* \(SQLSTATE 53100\)\n[^\n]*stopped n=2i$/m, 'its lines are refused');
-is(join('|', refusals($node, $pid, $offset)), '10|10', 'those of the batch');
+like($log, qr/line refused: could not extend file [^\n]* \(SQLSTATE 53100\)\n[^\n]*stopped n=3i$/m, 'its lines are refused');
+is(join('|', refusals($node, $pid, $offset)), '10|11', 'those of the batch');
 like($log, qr/influx: 3 datagrams lost: the listener was stopped before they were written/, 'and the others told of');
-like($log, qr/influx: stopped: \d+ datagrams received, ${\($lines + 22)} points stored, 20 lines refused, 3 datagrams lost,/,
+like($log, qr/influx: stopped: \d+ datagrams received, ${\($lines + 22)} points stored, 21 lines refused, 3 datagrams lost,/,
 	'all are counted');
 unlike($log, qr/writing again/, 'and nobody says that anything was written');
 is(sql('SELECT count(*) FROM stopped'), 0, 'nothing of them is stored');
 
-# 3. The table of refused lines is on the full disk: good lines are stored as ever.
+# 4. The table of refused lines is on the full disk: good lines are stored as ever.
 sql('DROP TABLE filler; ALTER TABLE influx_rejects SET TABLESPACE small');
 configure($node, 'influx.rejects' => "'table'");
 fill_with_table();
 $pid = launch($node, $port);
 $offset = log_size($node);
-send_text($socket, "elsewhere n=22i\nelsewhere n=\nelsewhere n=23i");
+send_text($socket, "elsewhere n=23i\nelsewhere n=\nelsewhere n=24i");
 wait_counted($port, 'stored = 2 AND rejected = 1 AND waiting = 0', 'with a bad line that cannot be kept, the good ones are stored');
 wait_for_log($node,
 	qr/\[$pid\] WARNING:  influx: 1 lines refused, 0 of them kept in table \S*influx_rejects\n[^\n]*DETAIL:  Some could not be kept: could not extend file/,
 	$offset, 'and the log tells of it');
-is(sql('SELECT count(*) FROM elsewhere'), 24, 'the good ones are there once');
+is(sql('SELECT count(*) FROM elsewhere'), 25, 'the good ones are there once');
 is(sql('SELECT count(*) FROM influx_rejects'), 0, 'the bad one is not');
 unlike(log_of($node, $pid, $offset), qr/nothing can be written/, 'that holds nothing up');
 sql('DROP TABLE filler');
@@ -160,7 +190,7 @@ unlike(log_since($node, 0), qr/PANIC|terminated by signal/, 'nothing crashed');
 $node->stop;
 remove_tree("$disk/tables");
 
-# 4. No room for the WAL. That ends the server, whoever writes. No checkpoint removes any of it.
+# 5. No room for the WAL. That ends the server, whoever writes. No checkpoint removes any of it.
 $node = new_node('wal_full', <<'CONF', '--wal-segsize=1', "--waldir=$disk/wal");
 min_wal_size = 2MB
 max_wal_size = 1GB
