@@ -85,6 +85,27 @@ make_work() {
   use_server "$pg_bin"
 }
 
+# remove_work: removes the temporary directory, if there is one, and ends what runs in it.
+remove_work() {
+  if [[ -z $work ]]; then return 0; fi
+  stop_cluster
+  cd /
+  # Lazily: the server of a test that was interrupted may still be at work there.
+  if mountpoint --quiet "$work/small_disk"; then umount --lazy "$work/small_disk"; fi
+  rm -rf -- "$work"
+}
+
+# mount_small_disk: mounts $work/small_disk, which user postgres may fill; for test/tap/018_disk_full.pl.
+mount_small_disk() {
+  local owner group
+  owner=$(id --user postgres)
+  group=$(id --group postgres)
+  mkdir "$work/small_disk"
+  mount -t tmpfs -o "size=32m,mode=700,uid=$owner,gid=$group" influx_small_disk "$work/small_disk" \
+    2>"$work/mount.log" ||
+    fail "no tmpfs can be mounted here; the tests of a full disk need one" "$work/mount.log"
+}
+
 # use_server DIRECTORY: as_postgres finds the programs of the server there.
 use_server() {
   postgres_command=(setpriv --reuid=postgres --regid=postgres --init-groups

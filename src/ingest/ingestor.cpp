@@ -409,7 +409,8 @@ void Ingestor::refuse_deferred(const postgres::Error& reason) {
       const Parser::Result result = parser_.next();
       if (result == Parser::Result::kEnd) break;
       ++lines_;
-      const Line one{parser_.line(), line.number, line.origin};
+      const auto behind = static_cast<std::uint32_t>(parser_.line_number()) - 1;
+      const Line one{parser_.line(), line.number + behind, line.origin};
       postgres::guard([&] { refuse(one, refusal_of(reason), parser_.point().measurement); });
     }
   }

@@ -276,6 +276,7 @@ void Worker::write_batch() {
       suspensions_ >= kMostPatience && !ingest::is_outside_of_rows(ingestor_.failure().sqlstate());
   if (ingestor_.store(insist) && taken) {
     resume();
+    end_batch();
   } else {
     suspend();
   }
@@ -323,7 +324,7 @@ void Worker::suspend() {
   resume_at_ns_ = monotonic_ns() + std::min(pause, kLongestPauseNs);
 }
 
-/// The batch is done with.
+/// The server can write, again or still.
 void Worker::resume() {
   if (suspensions_ > 0) {
     ereport(LOG, (errmsg("influx: writing again after %lld ms",
@@ -331,6 +332,10 @@ void Worker::resume() {
   }
   suspensions_ = 0;
   resume_at_ns_.reset();
+}
+
+/// The batch is done with: each of its lines was stored or refused, or waits for its table.
+void Worker::end_batch() {
   ++batches_;
   finished_datagrams_ += batch_datagrams_;
   batch_datagrams_ = 0;
@@ -356,14 +361,13 @@ void Worker::finish() {
 void Worker::give_up_batch() {
   if (resume_at_ns_.has_value()) {
     ingestor_.refuse_batch(ingestor_.failure());
-    suspensions_ = 0;
   }
   if (ingestor_.held() > 0) {
     ingestor_.refuse_held(
         {ERRCODE_LOCK_NOT_AVAILABLE, "the listener was stopped while the table was locked"});
   }
   ingestor_.store(true);
-  resume();
+  end_batch();
 }
 
 void Worker::lose(std::uint64_t datagrams, const char* reason) {

@@ -45,12 +45,13 @@ sub poll_until
 # --- server ---------------------------------------------------------------------------------------
 
 # A running server with the extension in schema public of database postgres. Refused lines are logged, where
-# tests look for them; those of influx_rejects have a test of their own.
+# tests look for them; those of influx_rejects have a test of their own. What is given behind the settings is
+# for initdb.
 sub new_node
 {
-	my ($name, $settings) = @_;
+	my ($name, $settings, @initdb) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
-	$node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
+	$node->init(extra => [ '--encoding=UTF8', '--locale=C', @initdb ]);
 	$node->append_conf('postgresql.conf', "log_statement = none\nmax_worker_processes = 16\ninflux.rejects = log\n");
 	$node->append_conf('postgresql.conf', $settings) if defined $settings;
 	$node->start;

@@ -48,6 +48,7 @@ class Worker {
   bool take_batch();
   void suspend();
   void resume();
+  void end_batch();
   void finish();
   void give_up_batch();
   void lose(std::uint64_t datagrams, const char* reason);
