@@ -63,6 +63,18 @@ build/fuzz-portable/%.o: %.cpp
 build/fuzz/fuzz_differential_portable: $(FUZZ_PORTABLE_OBJS)
 	$(FUZZ_CXX) $(FUZZ_SANITIZE) $^ -o $@
 
+# From names to columns: code above floor 0, with the headers of the server and without the server. Only what
+# is called need be there; the target itself has it.
+FUZZ_SERVER_OBJS := $(patsubst %.cpp,build/fuzz-server/%.o,test/fuzz/fuzz_names.cpp src/postgres/settings.cpp \
+  src/postgres/text.cpp src/schema/extension.cpp src/schema/limits.cpp src/schema/names.cpp src/schema/table.cpp src/ingest/row_mapper.cpp)
+
+build/fuzz-server/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(FUZZ_CXX) $(TEST_CXXFLAGS) $(FUZZ_SANITIZE) -Wno-register -Iinclude -Itest $(SERVER_INCLUDES) -c $< -o $@
+
+build/fuzz/fuzz_names: $(FUZZ_SERVER_OBJS) $(filter-out build/fuzz/src/transport/%,$(FUZZ_OBJS))
+	$(FUZZ_CXX) $(FUZZ_SANITIZE) -no-pie -Wl,--unresolved-symbols=ignore-all $^ -o $@
+
 # New inputs go to build/corpus; the corpus in the tree is only read.
 .PHONY: fuzz fuzz-build
 fuzz-build: $(FUZZ_NAMES:%=build/fuzz/fuzz_%)
@@ -81,6 +93,7 @@ fuzz: fuzz-build
 .SECONDARY:
 
 -include $(UNIT_OBJS:.o=.d) $(UNIT_PORTABLE_OBJS:.o=.d) $(FUZZ_OBJS:.o=.d) $(FUZZ_PORTABLE_OBJS:.o=.d)
+-include $(FUZZ_SERVER_OBJS:.o=.d)
 
 # --- TAP ------------------------------------------------------------------------------------------
 .PHONY: tap
