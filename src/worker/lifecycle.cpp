@@ -2,14 +2,18 @@
 
 #include "influx/postgres/compat.h"
 #include "influx/postgres/settings.h"
+#include "influx/transport/clock.h"
 #include "influx/worker/restart_policy.h"
 #include "influx/worker/signals.h"
 
 namespace influx::worker {
 
 using postgres::settings;
+using transport::monotonic_ns;
 
 namespace {
+
+constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 
 // For the hook, which the server calls without an argument.
 Lifecycle* current = nullptr;
@@ -54,7 +58,7 @@ bool Lifecycle::begin(dsm_handle channel) {
 /// between is all that the users have. There is no connection yet: a listener that cannot start
 /// holds up nobody.
 bool Lifecycle::wait_to_restart() {
-  const TimestampTz begun = GetCurrentTimestamp();
+  const std::int64_t begun_ns = monotonic_ns();
   const int waited = registration_.found() ? MyBgworkerEntry->bgw_restart_time : 0;
   for (;;) {
     CHECK_FOR_INTERRUPTS();
@@ -68,18 +72,16 @@ bool Lifecycle::wait_to_restart() {
       return false;
     }
     const int seconds = seconds_to_restart(registration_.failures(), settings.restart_time);
-    const TimestampTz until =
-        TimestampTzPlusMilliseconds(begun, std::int64_t{seconds - waited} * 1000);
-    const long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
-    if (left <= 0) return true;
-    WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left,
+    const std::int64_t left_ns = begun_ns + (seconds - waited) * kNsPerSecond - monotonic_ns();
+    if (left_ns <= 0) return true;
+    WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left_ns / 1000000 + 1,
               postgres::listener_wait_event());
     ResetLatch(MyLatch);
   }
 }
 
 void Lifecycle::note_listening() {
-  listening_since_ = GetCurrentTimestamp();
+  listening_since_ns_ = monotonic_ns();
   registration_.set_state(ListenerState::kListening);
   channel_.tell_success();
 }
@@ -111,7 +113,7 @@ bool Lifecycle::ends_for_good(int exit_code) const noexcept {
   if (exit_code == 0 || shutdown_requested() || !PostmasterIsAlive()) return true;
   if (MyBgworkerEntry->bgw_restart_time == BGW_NEVER_RESTART || settings.restart_time < 0)
     return true;
-  if (listening_since_ != 0) return false;
+  if (listening_since_ns_ != 0) return false;
   return !is_restart_ || (failed_ && !may_pass(failure_sqlstate_));
 }
 
@@ -121,11 +123,11 @@ void Lifecycle::end(int exit_code) {
   const bool is_failure = exit_code != 0 && !shutdown_requested() && PostmasterIsAlive();
   // An error that the log does not take does not come by the hook either.
   const char* reason = failed_ ? failure_message_ : "it ended for a reason that was not logged";
-  if (is_failure && for_good_ && (is_restart_ || listening_since_ != 0)) tell_not_restarted(reason);
+  if (is_failure && for_good_ && (is_restart_ || listening_since_ns_ != 0))
+    tell_not_restarted(reason);
   if (!for_good_) {
-    const bool recovered =
-        listening_since_ != 0 &&
-        TimestampDifferenceExceeds(listening_since_, GetCurrentTimestamp(), kRecoveredAfter * 1000);
+    const bool recovered = listening_since_ns_ != 0 &&
+                           monotonic_ns() - listening_since_ns_ > kRecoveredAfter * kNsPerSecond;
     const int failures = recovered ? 1 : registration_.failures() + 1;
     registration_.set_failures(failures);
     registration_.note_failure(failure_sqlstate_, reason);

@@ -65,7 +65,7 @@ class Lifecycle {
   StartChannel channel_;
   Registration registration_;
   bool is_restart_ = false;
-  TimestampTz listening_since_ = 0;  ///< 0 until it listens
+  std::int64_t listening_since_ns_ = 0;  ///< on the monotonic clock; 0 until it listens
   bool failed_ = false;
   int failure_sqlstate_ = 0;
   char failure_message_[256] = "";
