@@ -203,6 +203,19 @@ is(as('member', 'SELECT * FROM influx_replay()'), '0|1', 'but not where it has n
 sql(q{UPDATE influx_rejects SET role = 'dropped since'});
 is(as('member', 'SELECT count(*) FROM influx_rejects'), '0', 'rows of a role that is gone are for the owner of the table');
 
+# What an upgrade does under a listener: its script changes what belongs to the extension, in one transaction.
+$session = $node->background_psql('postgres');
+$session->query_safe('SET client_min_messages = warning; BEGIN; ALTER EXTENSION influx UPDATE; ALTER TABLE influx_rejects ADD COLUMN note text;'
+	. ' ALTER TABLE influx_rejects RENAME COLUMN note TO remark; COMMENT ON FUNCTION influx_workers() IS \'upgraded\'');
+send_text($socket, "t v=851i\nt v=upgraded");
+all_done();
+is(sql('SELECT count(*) FROM m.t WHERE v = 851'), '1', 'while the extension is upgraded, rows are stored');
+$session->query_safe('COMMIT');
+$session->quit;
+all_done();
+wait_for_value($node, q{SELECT remark IS NULL FROM influx_rejects WHERE encode(line, 'escape') = 't v=upgraded'}, 't',
+	'and lines are kept when it has been');
+
 # The extension moves, goes and comes back.
 sql('DELETE FROM influx_rejects; CREATE SCHEMA elsewhere');
 sql('ALTER TABLE influx_rejects SET SCHEMA elsewhere');
