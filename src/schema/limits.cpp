@@ -3,14 +3,17 @@
 #include "influx/postgres/catalog.h"
 #include "influx/postgres/settings.h"
 #include "influx/schema/table.h"
+#include "influx/transport/clock.h"
 
 namespace influx::schema {
+
+using transport::monotonic_ns;
 
 namespace {
 
 /// How long a count is good at least, and how many times longer than it took.
-constexpr int kCountMs = 1000;
-constexpr TimestampTz kCountShare = 20;
+constexpr std::int64_t kCountNs = 1'000'000'000;
+constexpr std::int64_t kCountShare = 20;
 
 bool counts(const FormData_pg_class& relation) {
   const char* refusal = nullptr;
@@ -20,16 +23,14 @@ bool counts(const FormData_pg_class& relation) {
 }  // namespace
 
 void TableLimit::count() {
-  const TimestampTz start = GetCurrentTimestamp();
+  const std::int64_t start_ns = monotonic_ns();
   tables_ = postgres::count_relations(namespace_oid_, counts);
-  counted_ = GetCurrentTimestamp();
-  until_ = TimestampTzPlusMilliseconds(counted_, kCountMs) + kCountShare * (counted_ - start);
+  const std::int64_t end_ns = monotonic_ns();
+  until_ns_ = end_ns + kCountNs + kCountShare * (end_ns - start_ns);
 }
 
 bool TableLimit::has_room() {
-  const TimestampTz now = GetCurrentTimestamp();
-  // The clock may have been set back.
-  if (now >= until_ || now < counted_) count();
+  if (monotonic_ns() >= until_ns_) count();
   return tables_ + promised_ < static_cast<std::size_t>(postgres::settings.max_tables);
 }
 

@@ -33,8 +33,7 @@ class TableLimit {
   Oid namespace_oid_;
   std::size_t tables_ = 0;
   std::size_t promised_ = 0;
-  TimestampTz counted_ = 0;  ///< when; 0 for never
-  TimestampTz until_ = 0;    ///< the count is good until then
+  std::int64_t until_ns_ = 0;  ///< the count is good until then, on the monotonic clock
 };
 
 /// Why a table with `width` columns, dropped ones included, gets no more: `influx.max_columns`, or
