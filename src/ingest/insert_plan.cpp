@@ -2,6 +2,7 @@
 
 #include "influx/postgres/compat.h"
 #include "influx/postgres/settings.h"
+#include "influx/postgres/spi.h"
 #include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"
 
@@ -77,17 +78,6 @@ void append_insert(StringInfo sql, Oid relation, TupleDesc descriptor) {
   appendStringInfoString(sql, ") SELECT ");
 }
 
-SPIPlanPtr prepare_and_keep(const char* sql, int count, Oid* types) {
-  SPIPlanPtr plan = SPI_prepare(sql, count, types);
-  if (plan == nullptr) elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-  SPI_keepplan(plan);
-  return plan;
-}
-
-void check_inserted(int result) {
-  if (result < 0) elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
-}
-
 }  // namespace
 
 InsertPlan::InsertPlan(const Table& table, std::vector<ColumnIndex> columns)
@@ -154,7 +144,7 @@ void InsertPlan::prepare_tuplestore(Oid relation) {
   appendStringInfo(&sql, " FROM %s", kRows);
 
   register_rows(nullptr, 0);
-  plan_ = prepare_and_keep(sql.data, 0, nullptr);
+  plan_ = postgres::prepare_and_keep(sql.data, 0, nullptr);
   source_ = reads_tuplestore(plan_) ? Source::kTuplestore : Source::kArrays;
   SPI_unregister_relation(kRows);
   if (source_ == Source::kArrays) SPI_freeplan(std::exchange(plan_, nullptr));
@@ -190,7 +180,7 @@ void InsertPlan::prepare_arrays(Oid relation) {
     appendStringInfo(&sql, "%sc%d", i == 0 ? "" : ", ", i + 1);
   appendStringInfoChar(&sql, ')');
 
-  plan_ = prepare_and_keep(sql.data, count, types);
+  plan_ = postgres::prepare_and_keep(sql.data, count, types);
   source_ = Source::kArrays;
 }
 
@@ -213,7 +203,7 @@ void InsertPlan::register_rows(Tuplestorestate* rows, std::size_t count) {
 
 void InsertPlan::insert_from_tuplestore(Tuplestorestate* rows, std::size_t count) {
   register_rows(rows, count);
-  check_inserted(SPI_execute_plan(plan_, nullptr, nullptr, false, 0));
+  postgres::execute_plan(plan_, nullptr, nullptr);
   SPI_unregister_relation(kRows);
 }
 
@@ -261,7 +251,7 @@ void InsertPlan::insert_from_arrays(Tuplestorestate* rows, std::size_t count) {
         PointerGetDatum(construct_md_array(values + first, nulls + first, 1, dimensions,
                                            lower_bounds, type, length, by_value, alignment));
   }
-  check_inserted(SPI_execute_plan(plan_, arguments, nullptr, false, 0));
+  postgres::execute_plan(plan_, arguments, nullptr);
 }
 
 }  // namespace influx::ingest

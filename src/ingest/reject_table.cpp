@@ -3,6 +3,7 @@
 #include "influx/ingest/convert.h"
 #include "influx/line_protocol/utf8.h"
 #include "influx/postgres/settings.h"
+#include "influx/postgres/spi.h"
 #include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"
 #include "influx/schema/own_relation.h"
@@ -34,18 +35,6 @@ bool measurement_datum(std::string_view measurement, Datum* datum) {
   }
   return postgres::in_subtransaction(
              [&] { *datum = postgres::text_datum(postgres::from_utf8(measurement)); }) == nullptr;
-}
-
-SPIPlanPtr prepare_and_keep(const char* sql, int count, const Oid* types) {
-  SPIPlanPtr plan = SPI_prepare(sql, count, const_cast<Oid*>(types));
-  if (plan == nullptr) elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-  SPI_keepplan(plan);
-  return plan;
-}
-
-void execute(SPIPlanPtr plan, Datum* values, const char* nulls) {
-  const int result = SPI_execute_plan(plan, values, nulls, false, 0);
-  if (result < 0) elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
 }
 
 }  // namespace
@@ -122,7 +111,7 @@ void RejectTable::prepare(Oid table) {
   for (int i = 0; i < kColumnCount; ++i)
     appendStringInfo(&sql, "%s$%d", i == 0 ? "" : ", ", i + 1);
   appendStringInfoChar(&sql, ')');
-  insert_plan_ = prepare_and_keep(sql.data, kColumnCount, kTypes);
+  insert_plan_ = postgres::prepare_and_keep(sql.data, kColumnCount, kTypes);
 
   // Rows that another listener is deleting, or a replay has taken, are left to it.
   resetStringInfo(&sql);
@@ -132,7 +121,7 @@ void RejectTable::prepare(Oid table) {
       "(SELECT id FROM %s ORDER BY id DESC OFFSET $1 LIMIT 1) FOR UPDATE SKIP LOCKED))",
       qualified.data, qualified.data, qualified.data);
   const Oid type = INT8OID;
-  trim_plan_ = prepare_and_keep(sql.data, 1, &type);
+  trim_plan_ = postgres::prepare_and_keep(sql.data, 1, &type);
   name_ = qualified.data;
 }
 
@@ -165,12 +154,12 @@ void RejectTable::insert(const Reject& reject) {
       Int32GetDatum(static_cast<int32>(reject.position.value_or(0) + 1)));
   put(true, CStringGetTextDatum(unpack_sql_state(reject.sqlstate)));
   put(true, postgres::text_datum(reject.reason));
-  execute(insert_plan_, values, nulls);
+  postgres::execute_plan(insert_plan_, values, nulls);
 }
 
 void RejectTable::trim() {
   Datum most = Int64GetDatum(postgres::settings.max_rejects);
-  execute(trim_plan_, &most, nullptr);
+  postgres::execute_plan(trim_plan_, &most, nullptr);
 }
 
 void RejectTable::drop_waiting(const char* reason) noexcept {

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "influx/postgres/server.h"
+
+namespace influx::postgres {
+
+/// Prepares a statement with `count` parameters of the `types`, and keeps its plan until
+/// SPI_freeplan(). REQUIRES: SPI connected. Raises.
+SPIPlanPtr prepare_and_keep(const char* sql, int count, const Oid* types);
+
+/// Runs a plan that writes. `values` and `nulls` are as for SPI_execute_plan(). REQUIRES: SPI
+/// connected. Raises.
+void execute_plan(SPIPlanPtr plan, Datum* values, const char* nulls);
+
+}  // namespace influx::postgres

@@ -1,0 +1,18 @@
+#include "influx/postgres/spi.h"
+
+namespace influx::postgres {
+
+SPIPlanPtr prepare_and_keep(const char* sql, int count, const Oid* types) {
+  // SPI only reads the types.
+  SPIPlanPtr plan = SPI_prepare(sql, count, const_cast<Oid*>(types));
+  if (plan == nullptr) elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+  SPI_keepplan(plan);
+  return plan;
+}
+
+void execute_plan(SPIPlanPtr plan, Datum* values, const char* nulls) {
+  const int result = SPI_execute_plan(plan, values, nulls, false, 0);
+  if (result < 0) elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
+}
+
+}  // namespace influx::postgres
