@@ -4,7 +4,7 @@
 #include "influx/postgres/error.h"
 #include "influx/postgres/settings.h"
 
-INFLUX_MODULE("1.0");
+INFLUX_MODULE("1.1");
 
 INFLUX_INIT() {
   influx::postgres::define_settings();
