@@ -7,7 +7,6 @@ use FindBin;
 use lib $FindBin::RealBin;
 use InfluxTest;
 use IO::Socket::INET;
-use POSIX ();
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -142,14 +141,7 @@ LoadPlugin write_influxdb_udp
   StoreRates true
 </Plugin>
 CONF
-my $collectd = fork() // die "fork: $!";
-if ($collectd == 0)
-{
-	open(STDOUT, '>', "$directory/output");
-	open(STDERR, '>&', \*STDOUT);
-	exec('/usr/sbin/collectd', '-f', '-C', "$directory/collectd.conf") or POSIX::_exit(127);
-}
-END { my $status = $?; kill 'KILL', $collectd if $collectd; $? = $status; }
+my $collectd = start_process("$directory/output", '/usr/sbin/collectd', '-f', '-C', "$directory/collectd.conf");
 # All of them are there from the second reading on: the use of the processors is a difference.
 ok( $node->poll_query_until('postgres',
 		"SELECT count(*) = 3 FROM pg_tables WHERE schemaname = 'collectd' AND tablename IN ('cpu', 'memory', 'load')"),
@@ -181,10 +173,7 @@ is( sql("SELECT string_agg(DISTINCT host, ',') FROM (SELECT host FROM collectd.l
 	'probe', 'the host is the one configured');
 is( sql("SELECT bool_and(time BETWEEN now() - '10 minutes'::interval AND now() + '1 minute'::interval) FROM collectd.load"),
 	't', 'the times are in milliseconds, and of now');
-kill 'TERM', $collectd;
-waitpid($collectd, 0);
-is($? & 127, 0, 'collectd ends');
-undef $collectd;
+is(stop_process($collectd), 0, 'collectd ends');
 is(join('|', refusals($node, $pid, 0)), '0|0', 'no line of it is refused')
   or diag(log_of($node, $pid, 0));
 

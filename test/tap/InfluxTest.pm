@@ -19,6 +19,7 @@ our @EXPORT = qw(
   new_node create_database launch listeners listener_count
   free_udp_port udp send_text datagrams send_lines
   start_sender stop_sender wait_sender
+  start_process stop_process is_bound
   now_seconds poll_until wait_for_value wait_for_rows wait_gone is_running
   configure wait_for_reload has_pending_hangup error_of
   log_size log_since wait_for_log log_of refusals
@@ -291,7 +292,36 @@ sub send_lines
 	return;
 }
 
+# Whether somebody has the UDP port on 127.0.0.1.
+sub is_bound { return slurp_file('/proc/net/udp') =~ sprintf('0100007F:%04X ', $_[0]); }
+
 my %senders;
+
+# Starts a program that stays in the foreground, with its output in a file; stop_process() ends it.
+sub start_process
+{
+	my ($output, @command) = @_;
+	my $pid = fork() // die "fork: $!";
+	if ($pid == 0)
+	{
+		open(STDOUT, '>', $output);
+		open(STDERR, '>&', \*STDOUT);
+		exec(@command) or POSIX::_exit(127);
+	}
+	$senders{$pid} = 1;
+	return $pid;
+}
+
+# Returns the signal that ended the program, or 0 where it ended by itself.
+sub stop_process
+{
+	my ($pid) = @_;
+	kill 'TERM', $pid;
+	waitpid($pid, 0);
+	my $signal = $? & 127;
+	delete $senders{$pid};
+	return $signal;
+}
 
 # Sends in a process of its own, until stop_sender() or the end of what is asked for:
 #   port, host  where to
