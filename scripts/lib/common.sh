@@ -18,6 +18,14 @@ readonly build_packages=("postgresql-$pg_major" "postgresql-server-dev-$pg_major
 readonly sender_packages=(collectd-core netcat-openbsd socat python3-influxdb
   libinfluxdb-lineprotocol-perl)
 
+# What the recipes of docs/recipes.md need beside that, on Debian 12: compilers, and the libraries of what is
+# unpacked. rsyslog and syslog-ng exclude each other, and would replace the system's log if installed.
+# shellcheck disable=SC2034
+readonly recipe_packages=(golang-go nodejs libcap2 libestr0 libfastjson4 libglib2.0-0 libivykis0 libjson-c5
+  liblognorm5 libnet1 libpcre3 libwrap0)
+# shellcheck disable=SC2034
+readonly unpacked_packages=(rsyslog syslog-ng-core)
+
 work=          # the temporary directory
 server_log=    # of the throwaway cluster, once there is one
 
@@ -73,6 +81,21 @@ install_packages() {
     { apt-get update </dev/null && "${install[@]}" </dev/null; } >"$log" 2>&1 ||
     fail "packages could not be installed" "$log"
   rm -f "$log"
+}
+
+# unpack_packages DIRECTORY PACKAGE...: puts their files there, and installs nothing.
+unpack_packages() {
+  local directory=$1 download package
+  shift
+  download=$(mktemp -d)
+  (
+    cd "$download" || exit
+    apt-get download "$@" </dev/null >log 2>&1 ||
+      { apt-get update </dev/null && apt-get download "$@" </dev/null; } >log 2>&1
+  ) || fail "packages could not be downloaded" "$download/log"
+  mkdir -p "$directory"
+  for package in "$download"/*.deb; do dpkg-deb --extract "$package" "$directory"; done
+  rm -rf -- "$download"
 }
 
 # make_work NAME: makes the temporary directory, which user postgres owns.
