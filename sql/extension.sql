@@ -20,7 +20,7 @@ CREATE EXTENSION influx SCHEMA influx_ext;
 \df influx_ext.(_create|insert_lines|parse_influx|send_packet|worker_launch)
 SELECT name, format_type(type, NULL) AS type
   FROM pg_proc, unnest(proargnames, proallargtypes) WITH ORDINALITY AS c (name, type, i)
- WHERE oid = 'influx_ext.influx_workers()'::regprocedure
+ WHERE oid = 'influx_ext.pg_stat_get_influx()'::regprocedure
  ORDER BY i;
 
 -- Every function: its kind, what the planner may assume of it
@@ -47,12 +47,12 @@ SELECT influx_ext.worker_launch('8089');
 SELECT influx_ext.worker_launch(8089);
 CALL influx_ext.send_packet('m v=1', '8089');
 CALL influx_ext.send_packet('m v=1', 8089);
-SELECT * FROM influx_ext.influx_workers();
+SELECT * FROM influx_ext.pg_stat_influx;
 SELECT _metric FROM influx_ext.parse_influx('m v=1');
 RESET ROLE;
 GRANT pg_monitor TO regress_influx_anyone;
 SET ROLE regress_influx_anyone;
-SELECT count(*) >= 0 AS shown FROM influx_ext.influx_workers();
+SELECT count(*) >= 0 AS shown FROM influx_ext.pg_stat_influx;
 RESET ROLE;
 REVOKE ALL ON SCHEMA influx_ext FROM regress_influx_anyone;
 DROP ROLE regress_influx_anyone;
