@@ -40,7 +40,7 @@ struct Slot {
   }
 };
 
-/// A third more than the tables, so that the way to a slot stays short.
+/// Many more than the tables, so that the way to a slot stays short.
 constexpr std::uint32_t kSlots = 32768;
 static_assert((kSlots & (kSlots - 1)) == 0 && kSlots > kMostCountedTables);
 
