@@ -31,3 +31,56 @@ COMMENT ON COLUMN influx_listeners.allowed_sources IS 'instead of influx.allowed
 SELECT pg_catalog.pg_extension_config_dump('influx_listeners', '');
 
 -- In view -----------------------------------------------------------------------------------------
+
+-- What was one function is a view now, as the server's own statistics are.
+DROP FUNCTION influx_workers();
+
+CREATE FUNCTION pg_stat_get_influx(
+  OUT pid integer, OUT listener name, OUT database name, OUT schema name, OUT role name, OUT transport text,
+  OUT addresses text[], OUT port integer, OUT "precision" text, OUT state text, OUT started timestamptz,
+  OUT restarts integer, OUT read_buffer bigint, OUT datagrams bigint, OUT bytes bigint, OUT lines bigint,
+  OUT stored bigint, OUT rejected bigint, OUT rejected_by jsonb, OUT waiting bigint, OUT kernel_drops bigint,
+  OUT truncated bigint, OUT filtered bigint, OUT lost_datagrams bigint, OUT batches bigint, OUT retries bigint,
+  OUT batch_rows_p50 bigint, OUT batch_rows_p99 bigint, OUT commit_ms_p50 double precision,
+  OUT commit_ms_p99 double precision, OUT last_datagram timestamptz, OUT newest_time timestamptz,
+  OUT last_error text, OUT last_error_sqlstate text, OUT last_error_time timestamptz, OUT stats_reset timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'influx_stat_get'
+LANGUAGE C VOLATILE ROWS 10;
+COMMENT ON FUNCTION pg_stat_get_influx() IS 'what the view pg_stat_influx shows';
+
+CREATE VIEW pg_stat_influx AS
+SELECT pid, listener, database, schema, role, transport, addresses, port, "precision", state, started, restarts,
+       read_buffer, datagrams, bytes, lines, stored, rejected, rejected_by, waiting, kernel_drops, truncated,
+       filtered, lost_datagrams, batches, retries, batch_rows_p50, batch_rows_p99, commit_ms_p50, commit_ms_p99,
+       last_datagram, newest_time, pg_catalog.now() OPERATOR(pg_catalog.-) newest_time AS lag, last_error,
+       last_error_sqlstate, last_error_time, stats_reset
+  FROM pg_stat_get_influx();
+COMMENT ON VIEW pg_stat_influx IS 'the listener processes of the server, and what they have counted';
+
+-- It shows listeners of all databases.
+REVOKE EXECUTE ON FUNCTION pg_stat_get_influx() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pg_stat_get_influx() TO pg_monitor;
+GRANT SELECT ON pg_stat_influx TO pg_monitor;
+
+CREATE FUNCTION pg_stat_get_influx_tables(
+  OUT relid oid, OUT points bigint, OUT rejects bigint, OUT columns_added bigint, OUT last_insert timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'influx_stat_get_tables'
+LANGUAGE C VOLATILE ROWS 100;
+COMMENT ON FUNCTION pg_stat_get_influx_tables() IS 'what the view pg_stat_influx_tables shows, but for names';
+
+CREATE VIEW pg_stat_influx_tables AS
+SELECT relid, nspname AS schema, relname AS table_name, points, rejects, columns_added, last_insert
+  FROM pg_stat_get_influx_tables()
+  JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) relid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) relnamespace;
+COMMENT ON VIEW pg_stat_influx_tables IS 'what was stored in and refused for each table of this database';
+GRANT SELECT ON pg_stat_influx_tables TO PUBLIC;
+
+CREATE FUNCTION pg_stat_influx_reset() RETURNS void
+AS 'MODULE_PATHNAME', 'influx_stat_reset'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION pg_stat_influx_reset()
+IS 'set what is counted for the listeners and tables of this database to zero';
+REVOKE EXECUTE ON FUNCTION pg_stat_influx_reset() FROM PUBLIC;

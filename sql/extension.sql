@@ -18,13 +18,13 @@ DROP EXTENSION influx;
 CREATE SCHEMA influx_ext;
 CREATE EXTENSION influx SCHEMA influx_ext;
 \df influx_ext.(_create|insert_lines|parse_influx|send_packet|worker_launch)
-SELECT name, format_type(type, NULL) AS type
-  FROM pg_proc, unnest(proargnames, proallargtypes) WITH ORDINALITY AS c (name, type, i)
- WHERE oid = 'influx_ext.influx_workers()'::regprocedure
- ORDER BY i;
+SELECT attrelid::regclass AS view, attname AS column, format_type(atttypid, NULL) AS type
+  FROM pg_attribute
+ WHERE attrelid IN ('influx_ext.pg_stat_influx'::regclass, 'influx_ext.pg_stat_influx_tables'::regclass)
+ ORDER BY attrelid, attnum;
 
 -- Every function: its kind, what the planner may assume of it
-SELECT proname, pg_get_function_identity_arguments(oid) COLLATE "C" AS arguments, prokind, provolatile, proisstrict,
+SELECT proname, left(pg_get_function_identity_arguments(oid), 80) COLLATE "C" AS arguments, prokind, provolatile, proisstrict,
        proparallel, prosecdef, proretset
   FROM pg_proc WHERE pronamespace = 'influx_ext'::regnamespace
  ORDER BY proname COLLATE "C", arguments;
@@ -35,7 +35,7 @@ SELECT proname, pg_get_function_identity_arguments(oid) AS arguments
 
 -- Who may execute what. The network is not for everybody.
 CREATE ROLE regress_influx_anyone;
-SELECT proname, pg_get_function_identity_arguments(oid) COLLATE "C" AS arguments,
+SELECT proname, left(pg_get_function_identity_arguments(oid), 80) COLLATE "C" AS arguments,
        has_function_privilege('regress_influx_anyone', oid, 'EXECUTE') AS anyone
   FROM pg_proc WHERE pronamespace = 'influx_ext'::regnamespace
  ORDER BY proname COLLATE "C", arguments;
@@ -47,12 +47,12 @@ SELECT influx_ext.worker_launch('8089');
 SELECT influx_ext.worker_launch(8089);
 CALL influx_ext.send_packet('m v=1', '8089');
 CALL influx_ext.send_packet('m v=1', 8089);
-SELECT * FROM influx_ext.influx_workers();
+SELECT * FROM influx_ext.pg_stat_influx;
 SELECT _metric FROM influx_ext.parse_influx('m v=1');
 RESET ROLE;
 GRANT pg_monitor TO regress_influx_anyone;
 SET ROLE regress_influx_anyone;
-SELECT count(*) >= 0 AS shown FROM influx_ext.influx_workers();
+SELECT count(*) >= 0 AS shown FROM influx_ext.pg_stat_influx;
 RESET ROLE;
 REVOKE ALL ON SCHEMA influx_ext FROM regress_influx_anyone;
 DROP ROLE regress_influx_anyone;
@@ -77,6 +77,8 @@ SHOW influx.max_tables;
 SHOW influx.max_columns;
 SHOW influx.layout;
 SHOW influx.time_column;
+SHOW influx.log_interval;
+SHOW influx.notify;
 
 -- Those of a listener are set for the whole server only
 SET influx.listen_addresses = '*';

@@ -1,6 +1,7 @@
 #include "influx/ingest/batch_writer.h"
 
 #include "influx/postgres/transaction.h"
+#include "influx/schema/table_counts.h"
 
 namespace influx::ingest {
 
@@ -54,6 +55,7 @@ bool BatchWriter::try_to_write(Groups& groups, MemoryContext memory, Mode mode) 
   current_ = nullptr;
   const std::optional<postgres::Error> failure = attempt(transactions_, [&] {
     transactions_.begin();
+    schema::start_counting_tables();
     postgres::in_context(memory, [&] { write_groups(groups, mode); });
     transactions_.commit();
   });
@@ -80,6 +82,7 @@ void BatchWriter::write_groups(Groups& groups, Mode mode) {
       write_rows(*group, 0, group->lines().size());
     }
     group->state = RowGroup::State::kWritten;
+    schema::count_points(group->table().oid, group->accepted());
     if (++tables < most_tables) continue;
     tables = 0;
     transactions_.commit();
@@ -171,7 +174,10 @@ void BatchWriter::settle_states(Groups& groups, bool committed) noexcept {
   for (const auto& group : groups) {
     if (group->state != RowGroup::State::kWritten) continue;
     group->state = committed ? RowGroup::State::kDone : RowGroup::State::kMapped;
-    if (committed) stored_ += group->accepted();
+    if (!committed || group->accepted() == 0) continue;
+    stored_ += group->accepted();
+    // Nothing is less than every time.
+    newest_point_ns_ = std::max(newest_point_ns_, std::optional(group->newest_ns()));
   }
 }
 

@@ -1,5 +1,6 @@
 #include "influx/ingest/ingestor.h"
 
+#include "influx/postgres/catalog.h"
 #include "influx/postgres/compat.h"
 #include "influx/postgres/settings.h"
 #include "influx/postgres/text.h"
@@ -26,6 +27,10 @@ constexpr int kMostRounds = 8;
 /// at a table takes a lock.
 constexpr std::int64_t kRememberRefusalNs = 1'000'000'000;
 constexpr std::size_t kMostRememberedRefusals = 1000;
+
+/// How many tables of malformed lines are looked up in the catalog for each batch, only to count
+/// the lines by table: a flood of names must cost little.
+constexpr std::size_t kMostLookups = 200;
 
 /// The most lines that `text` can have.
 std::size_t line_count(std::string_view text) noexcept {
@@ -124,7 +129,7 @@ void Ingestor::map_lines(std::uint32_t first_number, std::uint32_t origin) {
                   first_number + static_cast<std::uint32_t>(parser_.line_number()) - 1, origin};
           MemoryContextReset(row_memory_);
           if (result == Parser::Result::kError) {
-            refuse(line, refusal_of(parser_.error()), parser_.point().measurement);
+            refuse_malformed(line);
           } else {
             map_point(line);
           }
@@ -234,7 +239,7 @@ bool Ingestor::append_by_template(const line_protocol::Point& point, const Line&
     shape.group = &group_for(shape.table(), shape.plan());
     shape.batch = batch_;
   }
-  shape.group->append(row, line);
+  shape.group->append(row, line, point.timestamp.value_or(received_ns));
   ++pending_;
   return true;
 }
@@ -260,7 +265,7 @@ void Ingestor::add_row(const std::shared_ptr<Table>& table, const Line& line) {
   const MappedRow row{values_.data(), nulls_.get(), tuple};
   templates_.learn(parser_.point(), mapper_, row, table, plan, plans_.made());
   RowGroup& group = group_for(table, plan);
-  group.append(tuple, line);
+  group.append(tuple, line, parser_.point().timestamp.value_or(origins_[line.origin].received_ns));
   ++pending_;
 }
 
@@ -304,11 +309,28 @@ void Ingestor::map_again(const Line& line) {
 
 void Ingestor::refuse(const Line& line, Refusal refusal, std::string_view measurement) {
   refusal.measurement = measurement;
+  if (refusal.table == InvalidOid) refusal.table = tables_.known(measurement);
   refusals_.refuse(line, origins_[line.origin], refusal);
 }
 
+/// Refuses the line at which the parser is. REQUIRES: a transaction.
+void Ingestor::refuse_malformed(const Line& line) {
+  const std::string_view measurement = parser_.point().measurement;
+  Refusal refusal = refusal_of(parser_.error());
+  refusal.table = tables_.known(measurement);
+  // Where no good line has come for the table yet. A name that cannot be converted could raise.
+  if (refusal.table == InvalidOid && !measurement.empty() && schema::fits_name(measurement) &&
+      !postgres::converts_text() && looked_up_ < kMostLookups) {
+    ++looked_up_;
+    refusal.table = postgres::find_relation(postgres::server_string(measurement), namespace_oid_);
+  }
+  refuse(line, refusal, measurement);
+}
+
 void Ingestor::refuse_row(const RowGroup& group, const Line& line, const Refusal& refusal) {
-  refuse(line, refusal, group.table().measurement);
+  Refusal with_table = refusal;
+  with_table.table = group.table().oid;
+  refuse(line, with_table, group.table().measurement);
 }
 
 bool Ingestor::store(bool insist) {
@@ -363,6 +385,17 @@ bool Ingestor::extend(const Extension& extension) {
   if (error != nullptr) failure = error_of(*error);
   if (!failure.has_value()) return true;
 
+  if (failure->sqlstate() == ERRCODE_PROGRAM_LIMIT_EXCEEDED && extender_.announces()) {
+    // What the server says where its queue of notifications is full. They are worth no line.
+    extender_.stop_announcing();
+    postgres::guard([&] {
+      ereport(WARNING, (errcode(failure->sqlstate()),
+                        errmsg("influx: nobody is notified of new tables and columns for a minute: "
+                               "%s",
+                               failure->what())));
+    });
+    return extend(extension);
+  }
   Trouble trouble = trouble_of(failure->sqlstate());
   if (transactions_.waits_for_locks() || (insist_ && trouble == Trouble::kServer)) {
     trouble = Trouble::kRow;
@@ -440,6 +473,7 @@ void Ingestor::clear() {
   resumed_.clear();
   insist_ = false;
   pending_ = 0;
+  looked_up_ = 0;
   ++batch_;
   sweep();
   MemoryContextReset(batch_memory_);

@@ -28,13 +28,26 @@ RowGroup::RowGroup(std::shared_ptr<const Table> table, std::shared_ptr<InsertPla
   });
 }
 
-void RowGroup::append(MinimalTuple row, const Line& line) {
+void RowGroup::append(MinimalTuple row, const Line& line, std::int64_t time_ns) {
   // Room first: after the row is in, nothing may fail.
-  if (lines_.size() == lines_.capacity())
-    lines_.reserve(std::max<std::size_t>(64, 2 * lines_.size()));
+  if (times_ns_.size() == times_ns_.capacity()) {
+    const std::size_t more = std::max<std::size_t>(64, 2 * lines_.size());
+    lines_.reserve(more);
+    times_ns_.reserve(more);
+  }
   ExecStoreMinimalTuple(row, plan_->slot(), false);
   tuplestore_puttupleslot(rows_, plan_->slot());
   lines_.push_back(line);
+  times_ns_.push_back(time_ns);
+}
+
+std::int64_t RowGroup::newest_ns() const noexcept {
+  if (refused_count_ == 0) return *std::max_element(times_ns_.begin(), times_ns_.end());
+  std::int64_t newest = INT64_MIN;
+  for (std::size_t row = 0; row < times_ns_.size(); ++row) {
+    if (!refused_[row]) newest = std::max(newest, times_ns_[row]);
+  }
+  return newest;
 }
 
 void RowGroup::mark_refused(std::size_t row) {

@@ -27,6 +27,38 @@ Oid find_relation(const char* name, Oid namespace_oid) {
   return found;
 }
 
+bool relation_exists(Oid relation) {
+  ScanKeyData key;
+  ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relation));
+  Relation catalog = table_open(RelationRelationId, AccessShareLock);
+  SysScanDesc scan = systable_beginscan(catalog, ClassOidIndexId, true, nullptr, 1, &key);
+  const bool exists = HeapTupleIsValid(systable_getnext(scan));
+  systable_endscan(scan);
+  table_close(catalog, AccessShareLock);
+  return exists;
+}
+
+namespace {
+
+/// Whether this transaction has written a row of the catalog. Lets go of the row.
+bool is_of_this_transaction(HeapTuple tuple) {
+  if (!HeapTupleIsValid(tuple)) return false;
+  const bool is_ours =
+      TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetRawXmin(tuple->t_data));
+  ReleaseSysCache(tuple);
+  return is_ours;
+}
+
+}  // namespace
+
+bool made_relation(Oid relation) {
+  return is_of_this_transaction(SearchSysCache1(RELOID, ObjectIdGetDatum(relation)));
+}
+
+bool made_column(Oid relation, const char* column) {
+  return is_of_this_transaction(SearchSysCacheAttName(relation, column));
+}
+
 std::size_t count_relations(Oid namespace_oid, bool (*counts)(const FormData_pg_class& relation)) {
   ScanKeyData key;
   ScanKeyInit(&key, Anum_pg_class_relnamespace, BTEqualStrategyNumber, F_OIDEQ,

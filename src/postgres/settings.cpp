@@ -156,6 +156,13 @@ void define_settings() {
   DefineCustomStringVariable(
       "influx.time_column", "Column of the timestamp in a table that has no column _time.", nullptr,
       &settings.time_column, "time", PGC_USERSET, 0, check_time_column, nullptr, nullptr);
+  DefineCustomBoolVariable(
+      "influx.notify", "Notifies the channel \"influx\" of tables and columns that are made.",
+      nullptr, &settings.notify, false, PGC_USERSET, 0, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable(
+      "influx.log_interval", "Time after which a listener logs again what it has done.",
+      "0 means that it does not. Where it has done nothing it logs nothing.",
+      &settings.log_interval, 0, 0, 86400, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
   DefineCustomEnumVariable(
       "influx.row_source", "Where INSERT finds the rows of a batch.",
       "For tests: \"arrays\" forces the form that is otherwise used only where "

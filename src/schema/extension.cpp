@@ -5,6 +5,9 @@
 #include "influx/postgres/settings.h"
 #include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"
+#include "influx/schema/announcement.h"
+#include "influx/schema/table_counts.h"
+#include "influx/transport/clock.h"
 
 namespace influx::schema {
 
@@ -18,6 +21,9 @@ constexpr int kAttempts = 3;
 /// An attempt that fails leaves entries for its names in the server's caches, and there may be ever
 /// new ones. After so many failures the caches are emptied.
 constexpr unsigned kForgetAfter = 10000;
+
+/// How long nobody is notified after the queue of notifications was found full.
+constexpr std::int64_t kSilenceNs = 60'000'000'000;
 
 const char* sql_type(const NewColumn& column) noexcept {
   if (column.role == ColumnRole::kTime) return "pg_catalog.timestamptz";
@@ -212,17 +218,48 @@ ErrorData* Extender::try_to_extend(const Extension& extension) const {
   ErrorData* error = nullptr;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     error = postgres::in_subtransaction([&] {
+      const bool existed = !extension.create || table_exists(extension);
       if (extension.create) {
         make_table(extension);
       } else {
         add_columns(extension);
       }
+      note_changes(extension, existed);
     });
     if (error == nullptr || !lost_race(error->sqlerrcode)) return error;
     AcceptInvalidationMessages();
     if (extension.create && table_exists(extension)) return nullptr;
   }
   return error;
+}
+
+/// Counts and announces what was made; somebody else may have been faster.
+void Extender::note_changes(const Extension& extension, bool existed) const {
+  const Oid table = postgres::find_relation(server_string(extension.measurement), namespace_oid_);
+  CommandCounterIncrement();
+  if (extension.create) {
+    if (!existed && announces() && postgres::made_relation(table)) announce_table(table);
+    return;
+  }
+  const char** added =
+      static_cast<const char**>(palloc(sizeof(char*) * (extension.columns.size() + 1)));
+  std::size_t count = 0;
+  for (const NewColumn& column : extension.columns) {
+    if (column.shadowed) continue;
+    const char* name = server_string(column.name);
+    if (postgres::made_column(table, name)) added[count++] = name;
+  }
+  if (count == 0) return;
+  count_columns(table, count);
+  if (announces()) announce_columns(table, {added, count});
+}
+
+bool Extender::announces() const noexcept {
+  return postgres::settings.notify && transport::monotonic_ns() >= silent_until_ns_;
+}
+
+void Extender::stop_announcing() noexcept {
+  silent_until_ns_ = transport::monotonic_ns() + kSilenceNs;
 }
 
 ErrorData* Extender::extend(const Extension& extension) {

@@ -72,6 +72,11 @@ const std::shared_ptr<Table>& TableCache::find(std::string_view measurement) {
   return tables_.emplace(measurement, std::move(table)).first->second;
 }
 
+Oid TableCache::known(std::string_view measurement) const noexcept {
+  const auto known = tables_.find(measurement);
+  return known != tables_.end() && known->second->current ? known->second->oid : InvalidOid;
+}
+
 // A table that is not current any more. It may be known under two names for a while, after it was
 // renamed.
 void TableCache::forget(const std::shared_ptr<Table>& table) {

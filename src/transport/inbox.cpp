@@ -181,6 +181,7 @@ std::size_t Inbox::receive_once(const UdpSocket& socket, std::size_t index, std:
   }
 
   const std::lock_guard index_lock(index_mutex_);
+  if (end.datagrams != write_.datagrams) last_received_ns_ = header.received_ns;
   write_ = end;
   truncated_ += truncated;
   filtered_ += filtered;
@@ -289,7 +290,7 @@ std::int64_t Inbox::oldest_unread_ns() const noexcept {
 
 ReceiveCounts Inbox::counts() const noexcept {
   const std::lock_guard index_lock(index_mutex_);
-  return {write_.datagrams, write_.bytes, truncated_, kernel_drops_, filtered_};
+  return {write_.datagrams, write_.bytes, truncated_, kernel_drops_, filtered_, last_received_ns_};
 }
 
 }  // namespace influx::transport

@@ -114,8 +114,10 @@ std::vector<UdpSocket> Listener::configure() {
 
 void Listener::set_read_buffers() {
   const std::size_t wanted = static_cast<std::size_t>(postgres::settings.read_buffer) * 1024;
+  read_buffer_ = SIZE_MAX;
   for (UdpSocket& socket : sockets_) {
     const std::size_t granted = socket.set_read_buffer(wanted);
+    read_buffer_ = std::min(read_buffer_, granted);
     const std::string address = socket.endpoint().text();
     if (granted >= wanted) {
       ereport(LOG, (errmsg("influx: listening on %s with a read buffer of %zu kB", address.c_str(),

@@ -4,6 +4,7 @@
 
 #include "influx/postgres/error.h"
 #include "influx/postgres/settings.h"
+#include "influx/schema/table_counts.h"
 #include "influx/transport/clock.h"
 
 namespace influx::worker {
@@ -14,6 +15,7 @@ using transport::monotonic_ns;
 void Refusals::refuse(const ingest::Line& line, const ingest::Origin& origin,
                       const ingest::Refusal& refusal) {
   ++counts_[static_cast<std::size_t>(ingest::kind_of(refusal))];
+  count_by_table(refusal.table);
   switch (static_cast<postgres::RejectsSetting>(settings.rejects)) {
     case postgres::kRejectsOff:
       break;
@@ -25,6 +27,19 @@ void Refusals::refuse(const ingest::Line& line, const ingest::Origin& origin,
       if (may_keep(monotonic_ns())) table_.keep(line, origin, refusal);
       break;
   }
+}
+
+/// Lines that are refused together are mostly of one table.
+void Refusals::count_by_table(Oid table) {
+  if (table != last_table_) count_tables();
+  last_table_ = table;
+  ++of_last_table_;
+}
+
+void Refusals::count_tables() noexcept {
+  if (last_table_ != InvalidOid && of_last_table_ > 0)
+    schema::count_rejects(last_table_, of_last_table_);
+  of_last_table_ = 0;
 }
 
 /// The line is counted already: what stands against the message must not bring it here again.
@@ -53,6 +68,7 @@ bool Refusals::may_keep(std::int64_t now_ns) noexcept {
 }
 
 void Refusals::flush(bool now) {
+  count_tables();
   log_.flush(now);
   if (unreported_ > 0 && (now || monotonic_ns() >= next_report_ns_)) report();
 }

@@ -6,14 +6,24 @@ namespace influx::worker {
 
 using CounterArray = std::array<std::uint64_t, kCounters>;
 
+namespace {
+
+using SharedBuckets = std::array<std::atomic<std::uint64_t>, kBuckets>;
+
+}  // namespace
+
 /// An entry of the table.
 struct Entry {
-  /// Written under the table's lock. Its counters are not used; see below.
+  /// Written under the table's lock. Its counts, `counters` and `batches`, are those at the last
+  /// reset: what is shown is what was counted since.
   ListenerStatus status;
   /// Written by the listener without a lock: one that waits for a reader would lose datagrams.
   /// `edition` is odd while it writes, so that readers can tell a copy that does not fit together.
   std::atomic<std::uint32_t> edition{0};
   std::array<std::atomic<std::uint64_t>, kCounters> counters{};
+  /// The same, but each number for itself.
+  SharedBuckets batch_rows{};
+  SharedBuckets batch_microseconds{};
 };
 
 namespace {
@@ -27,6 +37,10 @@ struct Table {
 
   std::span<Entry> all() noexcept { return {entries, static_cast<std::size_t>(size)}; }
 };
+
+/// Another layout needs another name: the processes of a server may have loaded the module before
+/// and after it was replaced.
+constexpr const char* kSegment = "influx listeners 2";
 
 /// A listener writes its counters in less time than this takes, unless it was put to sleep.
 constexpr int kMostLooks = 100;
@@ -47,7 +61,7 @@ Table& table() {
   if (mapped == nullptr) {
     const Size size = add_size(offsetof(Table, entries),
                                mul_size(sizeof(Entry), static_cast<Size>(max_worker_processes)));
-    mapped = static_cast<Table*>(postgres::named_segment("influx listeners", size, make_table));
+    mapped = static_cast<Table*>(postgres::named_segment(kSegment, size, make_table));
     LWLockRegisterTranche(mapped->tranche, "influx_listeners");
   }
   return *mapped;
@@ -85,12 +99,59 @@ Counters read_counters(const Entry& entry) noexcept {
   return std::bit_cast<Counters>(values);
 }
 
-Counters operator+(const Counters& left, const Counters& right) noexcept {
-  auto sum = std::bit_cast<CounterArray>(left);
-  const auto added = std::bit_cast<CounterArray>(right);
+/// What an earlier process has counted, and this one.
+Counters operator+(const Counters& earlier, const Counters& now) noexcept {
+  auto values = std::bit_cast<CounterArray>(earlier);
+  const auto added = std::bit_cast<CounterArray>(now);
   for (std::size_t i = 0; i < kCounters; ++i)
-    sum[i] += added[i];
-  return std::bit_cast<Counters>(sum);
+    values[i] += added[i];
+  auto sum = std::bit_cast<Counters>(values);
+  sum.waiting = now.waiting;
+  sum.last_datagram_ns =
+      now.last_datagram_ns != kNoTime ? now.last_datagram_ns : earlier.last_datagram_ns;
+  sum.newest_point_ns = std::max(earlier.newest_point_ns, now.newest_point_ns);
+  return sum;
+}
+
+/// What was counted since it was `before`.
+Counters operator-(const Counters& now, const Counters& before) noexcept {
+  auto values = std::bit_cast<CounterArray>(now);
+  const auto taken = std::bit_cast<CounterArray>(before);
+  for (std::size_t i = 0; i < kCounters; ++i)
+    values[i] -= taken[i];
+  auto difference = std::bit_cast<Counters>(values);
+  difference.waiting = now.waiting;
+  difference.last_datagram_ns = now.last_datagram_ns;
+  difference.newest_point_ns = now.newest_point_ns;
+  return difference;
+}
+
+/// Only the listener writes it, so this need not be one step.
+void count(SharedBuckets& buckets, std::uint64_t value) noexcept {
+  std::atomic<std::uint64_t>& bucket = buckets[bucket_of(value)];
+  bucket.store(bucket.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+BucketCounts read(const SharedBuckets& buckets) noexcept {
+  BucketCounts counts;
+  std::transform(buckets.begin(), buckets.end(), counts.begin(),
+                 [](const auto& bucket) { return bucket.load(std::memory_order_relaxed); });
+  return counts;
+}
+
+BucketCounts operator-(BucketCounts now, const BucketCounts& before) noexcept {
+  std::transform(now.begin(), now.end(), before.begin(), now.begin(), std::minus<>());
+  return now;
+}
+
+/// What a free entry is to look like for the next listener.
+void clear(Entry& entry) noexcept {
+  entry.status = {};
+  write_counters(entry, {});
+  for (SharedBuckets* buckets : {&entry.batch_rows, &entry.batch_microseconds}) {
+    for (auto& bucket : *buckets)
+      bucket.store(0, std::memory_order_relaxed);
+  }
 }
 
 }  // namespace
@@ -110,15 +171,14 @@ void Registration::enter(const LaunchArguments& arguments) {
     if (!found_) {
       if (free_entry == nullptr) return;
       entry_ = free_entry;
-      entry_->status = {};
-      write_counters(*entry_, {});
+      clear(*entry_);
     }
     entry_->status.arguments = arguments;
+    entry_->status.sockets = {};
     entry_->status.pid = MyProcPid;
     entry_->status.started = now;
     entry_->status.state = ListenerState::kStarting;
     base_ = read_counters(*entry_);
-    base_.waiting = 0;
   });
   if (entry_ == nullptr) {
     ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -153,16 +213,34 @@ void Registration::set_failures(int failures) noexcept {
   with_lock(LW_EXCLUSIVE, [&] { entry_->status.failures = failures; });
 }
 
+void Registration::set_sockets(std::string_view addresses, std::size_t read_buffer) noexcept {
+  BoundSockets sockets;
+  sockets.complete = addresses.size() < sizeof(sockets.addresses);
+  if (!sockets.complete) {
+    addresses = addresses.substr(0, sizeof(sockets.addresses) - 1);
+    addresses = addresses.substr(0, addresses.rfind(','));
+  }
+  std::memcpy(sockets.addresses, addresses.data(), addresses.size());
+  sockets.read_buffer = read_buffer;
+  with_lock(LW_EXCLUSIVE, [&] { entry_->status.sockets = sockets; });
+}
+
 void Registration::publish(const Counters& counted) noexcept {
   if (std::bit_cast<CounterArray>(counted) == std::bit_cast<CounterArray>(published_)) return;
   published_ = counted;
   write_counters(*entry_, base_ + counted);
 }
 
+void Registration::count_batch(std::uint64_t rows, std::uint64_t microseconds) noexcept {
+  count(entry_->batch_rows, rows);
+  count(entry_->batch_microseconds, microseconds);
+}
+
 void Registration::leave(bool keep) noexcept {
   if (entry_ == nullptr) return;
   with_lock(LW_EXCLUSIVE, [&] {
     entry_->status.pid = 0;
+    entry_->status.sockets = {};
     entry_->status.state = keep ? ListenerState::kFailed : ListenerState::kNone;
   });
   entry_ = nullptr;
@@ -175,12 +253,30 @@ std::span<ListenerStatus> listeners() {
   with_lock(LW_SHARED, [&] {
     for (const Entry& entry : table().all()) {
       if (entry.status.state == ListenerState::kNone) continue;
-      copies[count] = entry.status;
-      copies[count].counters = read_counters(entry);
-      ++count;
+      ListenerStatus& copy = copies[count++];
+      copy = entry.status;
+      copy.counters = read_counters(entry) - copy.counters;
+      copy.batches.rows = read(entry.batch_rows) - copy.batches.rows;
+      copy.batches.microseconds = read(entry.batch_microseconds) - copy.batches.microseconds;
     }
   });
   return {copies, count};
+}
+
+void reset_counters(Oid database) {
+  const TimestampTz now = GetCurrentTimestamp();
+  with_lock(LW_EXCLUSIVE, [&] {
+    for (Entry& entry : table().all()) {
+      ListenerStatus& status = entry.status;
+      if (status.state == ListenerState::kNone || status.arguments.database != database) continue;
+      status.counters = read_counters(entry);
+      // What waits has not been dealt with: it goes on to be a part of the lines.
+      status.counters.lines = status.counters.stored + status.counters.rejected_lines();
+      status.batches = {read(entry.batch_rows), read(entry.batch_microseconds)};
+      status.restarts = 0;
+      status.reset = now;
+    }
+  });
 }
 
 }  // namespace influx::worker

@@ -1,9 +1,11 @@
 #include "influx/worker/worker.h"
 
+#include "influx/ingest/attempt.h"
 #include "influx/postgres/compat.h"
 #include "influx/postgres/error.h"
 #include "influx/postgres/settings.h"
 #include "influx/postgres/transaction.h"
+#include "influx/schema/table_counts.h"
 #include "influx/transport/clock.h"
 #include "influx/worker/role_watch.h"
 #include "influx/worker/signals.h"
@@ -30,11 +32,15 @@ constexpr long kNapMs = 5;
 constexpr std::size_t kLoadDatagrams = 16;
 constexpr std::size_t kLoadBytes = std::size_t{64} * 1024;
 
-constexpr std::int64_t kNsPerMs = 1000000;
+constexpr std::int64_t kNsPerUs = 1000;
+constexpr std::int64_t kNsPerMs = 1000 * kNsPerUs;
 constexpr std::int64_t kFinishNs =
     400 * kNsPerMs;  // leaves room in signals.h's grace for the last batch
 /// The least time between two reports of lost datagrams.
 constexpr std::int64_t kLossReportNs = 10000 * kNsPerMs;
+
+/// The least time between two searches for dropped tables.
+constexpr std::int64_t kLookForRoomNs = 600'000 * kNsPerMs;
 
 /// While the server can write nothing, pauses between attempts; each is twice the one before.
 constexpr std::int64_t kFirstPauseNs = 100 * kNsPerMs;
@@ -87,11 +93,17 @@ void Worker::listen() {
     rebuild_wait_sets();
     describe_process();
   });
+  show_sockets();
+}
+
+void Worker::show_sockets() {
+  registration_.set_sockets(listener_.addresses(), listener_.read_buffer());
 }
 
 /// What pg_stat_activity tells of this process.
 void Worker::describe_process() {
   postgres::begin_transaction();
+  schema::start_counting_tables();
   const char* schema = get_namespace_name(arguments_.namespace_oid);
   char name[NAMEDATALEN];
   snprintf(name, sizeof(name), "influx %s %s", schema == nullptr ? "?" : schema,
@@ -133,6 +145,8 @@ void Worker::run() {
     }
     report_losses();
     refusals_.flush();
+    summary_.flush(counters());
+    make_room_for_tables();
     MemoryContextReset(memory_);
     if (role_was_dropped(arguments_.role)) {
       ereport(WARNING, (errmsg("influx: the listener ends: its role, OID %u, was dropped",
@@ -172,6 +186,7 @@ long Worker::wait_time() const {
     const long milliseconds = ms_until(at_ns);
     timeout = timeout < 0 ? milliseconds : std::min(timeout, milliseconds);
   };
+  if (const auto due = summary_.due_ns()) until(*due);
   if (has_losses_to_report()) until(losses_reported_ns_ + kLossReportNs);
   if (resume_at_ns_.has_value()) {
     until(*resume_at_ns_);
@@ -208,6 +223,7 @@ void Worker::reload() {
   if (failure.has_value()) failure->warn();
   rebuild_wait_sets();
   describe_process();
+  show_sockets();
   ingestor_.forget_tables();
 }
 
@@ -274,6 +290,10 @@ void Worker::write_batch() {
   const bool taken = batch_datagrams_ > 0 || take_batch();
   const bool insist =
       suspensions_ >= kMostPatience && !ingest::is_outside_of_rows(ingestor_.failure().sqlstate());
+  if (!batch_begun_ns_.has_value()) {
+    batch_begun_ns_ = monotonic_ns();
+    stored_before_batch_ = ingestor_.stored();
+  }
   if (ingestor_.store(insist) && taken) {
     resume();
     end_batch();
@@ -337,6 +357,12 @@ void Worker::resume() {
 /// The batch is done with: each of its lines was stored or refused, or waits for its table.
 void Worker::end_batch() {
   ++batches_;
+  const std::uint64_t rows = ingestor_.stored() - stored_before_batch_;
+  if (batch_begun_ns_.has_value() && rows > 0) {
+    const std::int64_t taken_ns = monotonic_ns() - *batch_begun_ns_;
+    registration_.count_batch(rows, static_cast<std::uint64_t>(taken_ns / kNsPerUs));
+  }
+  batch_begun_ns_.reset();
   finished_datagrams_ += batch_datagrams_;
   batch_datagrams_ = 0;
   ingestor_.clear();
@@ -370,6 +396,25 @@ void Worker::give_up_batch() {
   end_batch();
 }
 
+/// Where there was no room to count a table in shared memory, that of dropped ones is freed, if
+/// there are any.
+void Worker::make_room_for_tables() {
+  if (!schema::lacks_room_for_tables()) return;
+  const bool is_first = looked_for_room_ns_ == 0;
+  if (!is_first && monotonic_ns() - looked_for_room_ns_ < kLookForRoomNs) return;
+  looked_for_room_ns_ = monotonic_ns();
+  const auto failure = ingest::attempt(transactions_, [&] {
+    transactions_.begin();
+    schema::remove_dropped_tables();
+    transactions_.commit();
+  });
+  if (failure.has_value() || !is_first) return;
+  ereport(LOG, (errmsg("influx: there are more tables than pg_stat_influx_tables has room for"),
+                errdetail("It counts for %u tables of the server; dropped ones make room for "
+                          "others.",
+                          schema::kMostCountedTables)));
+}
+
 void Worker::lose(std::uint64_t datagrams, const char* reason) {
   ereport(WARNING, (errmsg("influx: %llu datagrams lost: %s",
                            static_cast<unsigned long long>(datagrams), reason)));
@@ -391,6 +436,8 @@ Counters Worker::counters() const {
   counters.waiting = counters.lines - counters.stored - refusals_.refused();
   counters.batches = batches_;
   counters.retries = ingestor_.retries();
+  if (received.datagrams > 0) counters.last_datagram_ns = received.last_received_ns;
+  counters.newest_point_ns = ingestor_.newest_point_ns().value_or(kNoTime);
   return counters;
 }
 

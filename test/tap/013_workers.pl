@@ -1,4 +1,4 @@
-# influx_workers(): shows every listener of the server, to those who may see it; and what it counts adds up to
+# pg_stat_influx: shows every listener of the server, to those who may see it; and what it counts adds up to
 # the line, whatever was refused, dropped by the kernel or held up.
 use strict;
 use warnings;
@@ -15,9 +15,9 @@ my $node = new_node('workers', "influx.max_pending = '1MB'\ninflux.batch_bytes =
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 
 # What the function shows of the listener on a port.
-sub shown { return "SELECT $_[1] FROM influx_workers() WHERE port = $_[0]"; }
+sub shown { return "SELECT $_[1] FROM pg_stat_influx WHERE port = $_[0]"; }
 
-is(sql('SELECT count(*) FROM influx_workers()'), '0', 'no listener, no row');
+is(sql('SELECT count(*) FROM pg_stat_influx'), '0', 'no listener, no row');
 
 # Who a listener is.
 sql('CREATE ROLE collector LOGIN; CREATE SCHEMA metrics; GRANT USAGE, CREATE ON SCHEMA metrics TO collector;'
@@ -74,7 +74,7 @@ DO \$\$
 BEGIN
   FOR look IN 1 .. 20000 LOOP
     INSERT INTO looks (lines, stored, rejected, by_kind, waiting)
-    SELECT lines, stored, rejected, (rejected_by->>'malformed')::bigint, waiting FROM influx_workers() WHERE port = $busy_port;
+    SELECT lines, stored, rejected, (rejected_by->>'malformed')::bigint, waiting FROM pg_stat_influx WHERE port = $busy_port;
   END LOOP;
 END \$\$;
 SQL
@@ -148,7 +148,7 @@ $node->safe_psql('latin', "SET client_encoding = 'UTF8'; CREATE SCHEMA \"m\xc3\x
 my $latin_port = free_udp_port();
 $node->safe_psql('latin', "SET client_encoding = 'UTF8'; SELECT worker_launch('\"m\xc3\xa4rz\"', $latin_port)");
 is(sql(shown($latin_port, 'database, schema')), 'latin|m?rz', 'a listener of another database');
-is( $node->safe_psql('latin', "SET client_encoding = 'UTF8'; SELECT schema FROM influx_workers() WHERE port = $latin_port"),
+is( $node->safe_psql('latin', "SET client_encoding = 'UTF8'; SELECT schema FROM pg_stat_influx WHERE port = $latin_port"),
 	"m\xc3\xa4rz",
 	'in its own database the name is whole');
 sql('ALTER SCHEMA metrics RENAME TO measured');
@@ -159,10 +159,10 @@ is( $node->safe_psql('latin', shown($port, 'schema')),
 
 # Who may look.
 sql('CREATE ROLE anybody LOGIN; CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor');
-my $refused = error_of($node, 'SELECT * FROM influx_workers()', connstr => $node->connstr('postgres') . ' user=anybody');
+my $refused = error_of($node, 'SELECT * FROM pg_stat_influx', connstr => $node->connstr('postgres') . ' user=anybody');
 is($refused->{sqlstate}, '42501', 'not everybody may look');
 my ($status, $count) =
-  $node->psql('postgres', 'SELECT count(*) FROM influx_workers()', connstr => $node->connstr('postgres') . ' user=monitor');
+  $node->psql('postgres', 'SELECT count(*) FROM pg_stat_influx', connstr => $node->connstr('postgres') . ' user=monitor');
 is($count, '4', 'members of pg_monitor may');
 
 # A listener that ends is not shown any more, and the next one counts for itself; so it is with one that
@@ -174,6 +174,6 @@ is(sql(shown($port, 'lines, restarts, last_error IS NULL')), '0|0|t', 'the next 
 my $taken = IO::Socket::IP->new(Type => Socket::SOCK_DGRAM(), LocalHost => '127.0.0.1', LocalPort => free_udp_port());
 my $taken_port = $taken->sockport;
 is(error_of($node, "SELECT worker_launch('public', $taken_port)")->{sqlstate}, '55006', 'a launch fails');
-is(sql('SELECT count(*) FROM influx_workers()'), '4', 'and leaves nothing to show');
+is(sql('SELECT count(*) FROM pg_stat_influx'), '4', 'and leaves nothing to show');
 
 done_testing();

@@ -16,7 +16,7 @@ my $node = new_node('restart', "restart_after_crash = on\ninflux.restart_time = 
 my $port = free_udp_port();
 
 sub sql { return $node->safe_psql($_[1] // 'postgres', $_[0]); }
-sub shown { return "SELECT $_[1] FROM influx_workers() WHERE port = $_[0]"; }
+sub shown { return "SELECT $_[1] FROM pg_stat_influx WHERE port = $_[0]"; }
 
 sub value_of { return sql(shown(@_)); }
 
@@ -25,7 +25,7 @@ sub wait_restarted
 {
 	my ($name, $on, $old) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	wait_for_value($node, "SELECT count(*) FROM influx_workers() WHERE port = $on AND state = 'listening' AND pid <> $old",
+	wait_for_value($node, "SELECT count(*) FROM pg_stat_influx WHERE port = $on AND state = 'listening' AND pid <> $old",
 		'1', "$name: it listens again");
 	my $pid = value_of($on, 'pid');
 	ok(is_running($pid), "$name: its process is there");
@@ -168,8 +168,8 @@ $launcher->query_until(qr/launching/, "\\echo launching\nSELECT worker_launch('p
 my $starting;
 ok( poll_until(
 		sub {
-			$starting = $session->query_safe("SELECT pid FROM influx_workers() WHERE port = $unstarted_port AND state = 'starting'"
-				  . ' AND EXISTS (SELECT 1 FROM pg_locks WHERE pg_locks.pid = influx_workers.pid AND NOT granted)');
+			$starting = $session->query_safe("SELECT pid FROM pg_stat_influx WHERE port = $unstarted_port AND state = 'starting'"
+				  . ' AND EXISTS (SELECT 1 FROM pg_locks WHERE pg_locks.pid = pg_stat_influx.pid AND NOT granted)');
 			return $starting;
 		}),
 	'a listener waits for a lock while it starts');
@@ -180,7 +180,7 @@ $session->query_safe('COMMIT');
 $session->quit;
 eval { $launcher->quit };
 
-is(sql('SELECT string_agg(port::text, \',\') FROM influx_workers()'), $control_port, 'none of these is shown');
+is(sql('SELECT string_agg(port::text, \',\') FROM pg_stat_influx'), $control_port, 'none of these is shown');
 crash_server();
 $control = wait_restarted('after all those', $control_port, $control);
 is(join(',', listeners($node)), $control, 'and were not started again');
@@ -193,8 +193,8 @@ make_fail($pid);
 my $failed = $pid;
 $pid = wait_restarted('no files', $port, $failed);
 stores('no files', $port);
-is(value_of($port, 'restarts, last_error, last_error_time > started - interval \'1min\', datagrams >= 2 AND stored >= 2'),
-	'1|epoll_create1 failed: Too many open files (SQLSTATE XX000)|t|t', 'no files: the error is shown, and counting goes on');
+is(value_of($port, 'restarts, last_error, last_error_sqlstate, last_error_time > started - interval \'1min\', datagrams >= 2 AND stored >= 2'),
+	'1|epoll_create1 failed: Too many open files|XX000|t|t', 'no files: the error is shown, and counting goes on');
 like(log_of($node, $failed, $offset), qr/ERROR:  epoll_create1 failed: Too many open files\n.*LOG:  influx: the listener for schema "public" on port $port is started again in 1 s\n/s,
 	'no files: the log tells, and what comes of it');
 is(value_of($control_port, 'pid'), $control, 'no files: others are not disturbed');
@@ -214,8 +214,8 @@ my $taken = take_port();
 $offset = log_size($node);
 wait_for_log($node, qr/ERROR:  could not bind UDP socket to 127\.0\.0\.1:$port: address already in use.*is started again in 4 s.*is started again in 8 s/s,
 	$offset, 'port taken: the waiting is doubled');
-wait_for_value($node, shown($port, 'state, last_error'),
-	"failed|could not bind UDP socket to 127.0.0.1:$port: address already in use (SQLSTATE 55006)",
+wait_for_value($node, shown($port, 'state, last_error, last_error_sqlstate'),
+	"failed|could not bind UDP socket to 127.0.0.1:$port: address already in use|55006",
 	'port taken: the state and the error are shown');
 my $restarts = value_of($port, 'restarts');
 close $taken;
@@ -231,7 +231,7 @@ my $waiting = value_of($port, 'pid');
 is(listener_count($node), 1, 'it is not connected');
 kill 'TERM', $waiting;
 ok(defined wait_gone($waiting), 'it ends at once when it is told to');
-wait_for_value($node, "SELECT count(*) FROM influx_workers() WHERE port = $port", '0', 'and is not shown any more');
+wait_for_value($node, "SELECT count(*) FROM pg_stat_influx WHERE port = $port", '0', 'and is not shown any more');
 close $taken;
 $pid = launch($node, $port);
 make_fail($pid);
@@ -241,7 +241,7 @@ $waiting = value_of($port, 'pid');
 $offset = log_size($node);
 configure($node, 'influx.restart_time' => -1);
 ok(defined wait_gone($waiting), 'it ends when influx.restart_time is set to -1');
-wait_for_value($node, "SELECT count(*) FROM influx_workers() WHERE port = $port", '0', 'and is not shown any more');
+wait_for_value($node, "SELECT count(*) FROM pg_stat_influx WHERE port = $port", '0', 'and is not shown any more');
 is(given_up($port, $offset), 1, 'and the log tells');
 close $taken;
 
@@ -249,7 +249,7 @@ close $taken;
 $pid = launch($node, $port);
 $offset = log_size($node);
 make_fail($pid);
-wait_for_value($node, "SELECT count(*) FROM influx_workers() WHERE port = $port", '0', 'influx.restart_time = -1: a failed listener is gone');
+wait_for_value($node, "SELECT count(*) FROM pg_stat_influx WHERE port = $port", '0', 'influx.restart_time = -1: a failed listener is gone');
 is(given_up($port, $offset), 1, 'influx.restart_time = -1: and the log tells');
 configure($node, 'influx.restart_time' => undef);
 
@@ -284,7 +284,7 @@ $offset = log_size($node);
 crash_server();
 sql('DROP DATABASE gone');
 $control = wait_restarted('restarts that cannot succeed', $control_port, $control);
-wait_for_value($node, 'SELECT count(*) FROM influx_workers()', '1', 'the others have ended');
+wait_for_value($node, 'SELECT count(*) FROM pg_stat_influx', '1', 'the others have ended');
 my %reasons = (
 	nologin => 'role "nologin" is not permitted to log in',
 	role => 'role with OID \d+ does not exist',
@@ -320,7 +320,7 @@ $node->stop('immediate');
 ok(!is_running($control), 'immediate shutdown: the listener is gone');
 $node->start;
 is(sql('SELECT count(*) FROM mark'), $rows, 'immediate shutdown: what was committed is there');
-is(sql('SELECT count(*) FROM influx_workers()'), '0', 'immediate shutdown: there is no listener');
+is(sql('SELECT count(*) FROM pg_stat_influx'), '0', 'immediate shutdown: there is no listener');
 $pid = launch($node, $port);
 stores('immediate shutdown', $port);
 
@@ -350,7 +350,7 @@ $node->backup('copy');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'copy', has_streaming => 1);
 $standby->start;
-is($standby->safe_psql('postgres', 'SELECT count(*) FROM influx_workers()'), '0', 'standby: there is no listener');
+is($standby->safe_psql('postgres', 'SELECT count(*) FROM pg_stat_influx'), '0', 'standby: there is no listener');
 is(error_of($standby, "SELECT worker_launch('public', $port)")->{sqlstate}, '25006', 'standby: none can be launched');
 $standby->promote;
 launch($standby, $port);

@@ -206,7 +206,7 @@ is(as('member', 'SELECT count(*) FROM influx_rejects'), '0', 'rows of a role tha
 # What an upgrade does under a listener: its script changes what belongs to the extension, in one transaction.
 $session = $node->background_psql('postgres');
 $session->query_safe('SET client_min_messages = warning; BEGIN; ALTER EXTENSION influx UPDATE; ALTER TABLE influx_rejects ADD COLUMN note text;'
-	. ' ALTER TABLE influx_rejects RENAME COLUMN note TO remark; COMMENT ON FUNCTION influx_workers() IS \'upgraded\'');
+	. ' ALTER TABLE influx_rejects RENAME COLUMN note TO remark; COMMENT ON VIEW pg_stat_influx IS \'upgraded\'');
 send_text($socket, "t v=851i\nt v=upgraded");
 all_done();
 is(sql('SELECT count(*) FROM m.t WHERE v = 851'), '1', 'while the extension is upgraded, rows are stored');

@@ -30,15 +30,15 @@ my $node = new_node('data_full', "autovacuum = off\n");
 my $port = free_udp_port();
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
-sub counted { return sql("SELECT concat_ws('|', $_[1]) FROM influx_workers() WHERE port = $_[0]"); }
+sub counted { return sql("SELECT concat_ws('|', $_[1]) FROM pg_stat_influx WHERE port = $_[0]"); }
 
 sub wait_counted
 {
 	my ($on, $condition, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $query = "SELECT $condition FROM influx_workers() WHERE port = $on";
+	my $query = "SELECT $condition FROM pg_stat_influx WHERE port = $on";
 	return wait_for_value($node, $query, 't', $name)
-	  || diag(sql("SELECT to_jsonb(w) FROM influx_workers() AS w WHERE port = $on"));
+	  || diag(sql("SELECT to_jsonb(w) FROM pg_stat_influx AS w WHERE port = $on"));
 }
 
 # Fills the disk with table filler, to its last page.

@@ -44,6 +44,8 @@ class BatchWriter {
   /// repeated.
   std::uint64_t stored() const noexcept { return stored_; }
   std::uint64_t retries() const noexcept { return retries_; }
+  /// The largest time of these points, in nanoseconds since the epoch; nothing where there is none.
+  std::optional<std::int64_t> newest_point_ns() const noexcept { return newest_point_ns_; }
 
  private:
   /// How rows are written, from fast to careful.
@@ -69,6 +71,7 @@ class BatchWriter {
   std::vector<Line> put_off_;  ///< for put_off()
   std::uint64_t stored_ = 0;
   std::uint64_t retries_ = 0;
+  std::optional<std::int64_t> newest_point_ns_;
 };
 
 }  // namespace influx::ingest

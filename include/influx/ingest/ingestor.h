@@ -92,6 +92,8 @@ class Ingestor : private UnwrittenRows {
   std::uint64_t lines() const noexcept { return lines_; }
   /// Points that are stored for good.
   std::uint64_t stored() const noexcept { return writer_.stored(); }
+  /// The largest time of these, in nanoseconds since the epoch; nothing where there is none.
+  std::optional<std::int64_t> newest_point_ns() const noexcept { return writer_.newest_point_ns(); }
   /// Transactions that had to be repeated.
   std::uint64_t retries() const noexcept { return writer_.retries(); }
 
@@ -118,6 +120,7 @@ class Ingestor : private UnwrittenRows {
                       const std::shared_ptr<InsertPlan>& plan);
   void defer(const Line& line, std::string_view measurement, const schema::Table* table);
   void refuse(const Line& line, Refusal refusal, std::string_view measurement);
+  void refuse_malformed(const Line& line);
 
   bool store_in_rounds();
   bool extend_all();
@@ -160,6 +163,7 @@ class Ingestor : private UnwrittenRows {
   std::unique_ptr<bool[]> nulls_;
   std::size_t nulls_size_ = 0;
   std::size_t pending_ = 0;
+  std::size_t looked_up_ = 0;  ///< measurements of malformed lines, in this batch
   std::uint64_t lines_ = 0;
 
   /// Wait for an extension of their table, or to be mapped again. Where lines could not even be

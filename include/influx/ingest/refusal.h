@@ -30,6 +30,7 @@ struct Refusal {
   /// The byte of the line at which it went wrong, from 0; nothing where the line as such is sound.
   std::optional<std::size_t> position;
   std::string_view measurement;  ///< of the line, UTF-8; empty where it is not known
+  Oid table = InvalidOid;        ///< of the measurement; InvalidOid where none is known
 };
 
 /// The kinds of reasons for which lines are refused, as they are counted.

@@ -26,8 +26,9 @@ class RowGroup {
   const InsertPlan& plan() const noexcept { return *plan_; }
   const std::vector<Line>& lines() const noexcept { return lines_; }
 
-  /// Adds a row of the plan's descriptor, which is copied. Raises.
-  void append(MinimalTuple row, const Line& line);
+  /// Adds a row of the plan's descriptor, which is copied. `time_ns` is the time of the point, in
+  /// nanoseconds since the epoch. Raises.
+  void append(MinimalTuple row, const Line& line, std::int64_t time_ns);
 
   /// Inserts all rows that were not refused, by one statement. REQUIRES: a transaction with SPI
   /// connected. Raises.
@@ -41,6 +42,8 @@ class RowGroup {
   bool refused(std::size_t row) const noexcept { return !refused_.empty() && refused_[row]; }
   /// The number of rows that were not refused.
   std::size_t accepted() const noexcept { return lines_.size() - refused_count_; }
+  /// The largest time of these. REQUIRES: accepted() > 0.
+  std::int64_t newest_ns() const noexcept;
 
   State state = State::kMapped;
   bool passed_over = false;  ///< for BatchWriter: not to be written for now
@@ -51,7 +54,8 @@ class RowGroup {
   MemoryContext memory_;
   Tuplestorestate* rows_ = nullptr;
   std::vector<Line> lines_;
-  std::vector<bool> refused_;  ///< by row; empty while none is
+  std::vector<std::int64_t> times_ns_;  ///< by row
+  std::vector<bool> refused_;           ///< by row; empty while none is
   std::size_t refused_count_ = 0;
 };
 

@@ -45,6 +45,8 @@ struct Settings {
   int max_rejects;      ///< rows
   int max_reject_rate;  ///< rows a second
   int row_source;       ///< RowSourceSetting
+  bool notify;
+  int log_interval;  ///< s, or 0 for never
 };
 
 extern Settings settings;

@@ -65,6 +65,11 @@ class Extender {
   /// REQUIRES: a transaction with SPI connected.
   ErrorData* extend(const Extension& extension);
 
+  /// Whether extend() notifies sessions of what it makes.
+  bool announces() const noexcept;
+  /// From now on it does not, for a while.
+  void stop_announcing() noexcept;
+
   /// Creates the table of `extension` in the layout of the settings, in the caller's transaction,
   /// unless there is one. Raises, also where it would have too many columns. REQUIRES: SPI
   /// connected.
@@ -76,10 +81,12 @@ class Extender {
   void make_table(const Extension& extension) const;
   void call_create_function(const Extension& extension) const;
   void add_columns(const Extension& extension) const;
+  void note_changes(const Extension& extension, bool existed) const;
 
   Oid namespace_oid_;
   TableLimit limit_;
   unsigned failures_ = 0;
+  std::int64_t silent_until_ns_ = 0;  ///< on the monotonic clock
 };
 
 }  // namespace influx::schema

@@ -22,6 +22,10 @@ class TableCache {
   /// REQUIRES: a transaction, and a name that fits_name(). Raises.
   const std::shared_ptr<Table>& find(std::string_view measurement);
 
+  /// The table of `measurement`, as far as find() has seen it; InvalidOid where it has not, or
+  /// where the table has changed since.
+  Oid known(std::string_view measurement) const noexcept;
+
   /// Forgets the tables that have changed or gone since they were described, once these are many:
   /// those that nobody asks for again would stay. Returns whether it has forgotten any.
   bool sweep();

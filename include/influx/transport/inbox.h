@@ -21,13 +21,15 @@ struct Datagram {
   std::uint16_t socket = 0;  ///< index of the receiving socket among those given to receive()
 };
 
-/// What has come in so far. Monotonic.
+/// What has come in so far. The counts are monotonic.
 struct ReceiveCounts {
   std::uint64_t datagrams = 0;     ///< put into the inbox
   std::uint64_t bytes = 0;         ///< payload bytes put into the inbox
   std::uint64_t truncated = 0;     ///< larger than a buffer: counted, not kept
   std::uint64_t kernel_drops = 0;  ///< dropped by the kernel for want of socket buffer
   std::uint64_t filtered = 0;      ///< of senders that the filter does not take: counted, not kept
+  /// When the last one was put into the inbox, nanoseconds since the epoch; 0 where none was.
+  std::int64_t last_received_ns = 0;
 };
 
 /// A bounded ring of datagrams between the sockets and the consumer, in order of arrival.
@@ -143,6 +145,7 @@ class Inbox {
   std::uint64_t truncated_ = 0;
   std::uint64_t kernel_drops_ = 0;
   std::uint64_t filtered_ = 0;
+  std::int64_t last_received_ns_ = 0;
 };
 
 }  // namespace influx::transport

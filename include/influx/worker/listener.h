@@ -27,6 +27,9 @@ class Listener {
   std::span<const transport::UdpSocket> sockets() const noexcept { return sockets_; }
   /// The addresses bound: `127.0.0.1:8089, [::1]:8089`.
   std::string addresses() const;
+  /// The receive buffer of each socket, in bytes: what the kernel has granted to the one with the
+  /// least.
+  std::size_t read_buffer() const noexcept { return read_buffer_; }
 
  private:
   std::vector<transport::Endpoint> wanted() const;
@@ -34,6 +37,7 @@ class Listener {
 
   std::uint16_t port_;
   std::vector<transport::UdpSocket> sockets_;
+  std::size_t read_buffer_ = 0;
 };
 
 }  // namespace influx::worker

@@ -32,12 +32,16 @@ class Refusals : public ingest::RefusalHandler {
 
   bool may_keep(std::int64_t now_ns) noexcept;
   void report();
+  void count_by_table(Oid table);
+  void count_tables() noexcept;
   void report_in_log(const ingest::Line& line, const ingest::Origin& origin,
                      const ingest::Refusal& refusal);
 
   ingest::RejectTable& table_;
   RefusalLog log_;
   Counts counts_{};
+  Oid last_table_ = InvalidOid;      ///< of the last line refused
+  std::uint64_t of_last_table_ = 0;  ///< lines that are not counted for it yet
 
   std::int64_t second_ns_ = 0;  ///< when the second began for which kept_ counts
   int kept_ = 0;

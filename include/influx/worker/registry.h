@@ -1,12 +1,16 @@
 #pragma once
 
 #include "influx/ingest/refusal.h"
+#include "influx/worker/histogram.h"
 #include "influx/worker/launch_arguments.h"
 
 namespace influx::worker {
 
-/// What a listener has counted since it was launched, through restarts; a crash of the server ends
-/// the count. All are numbers of 64 bits, so that they can be copied as such.
+/// Stands for a time that is not known.
+inline constexpr std::int64_t kNoTime = INT64_MIN;
+
+/// What a listener has counted since it was launched or reset, through restarts; a crash of the
+/// server ends the count. All are numbers of 64 bits, so that they can be copied as such.
 struct Counters {
   std::uint64_t datagrams = 0;       ///< received
   std::uint64_t bytes = 0;           ///< of their payload
@@ -17,9 +21,18 @@ struct Counters {
   std::uint64_t lines = 0;           ///< stored, refused and waiting ones
   std::uint64_t stored = 0;
   std::array<std::uint64_t, ingest::kRefusalKinds> rejected{};  ///< by ingest::RefusalKind
-  std::uint64_t waiting = 0;                                    ///< not a count: as it is now
   std::uint64_t batches = 0;                                    ///< written
   std::uint64_t retries = 0;                                    ///< of batches
+
+  // No counts: as it is now. Times are nanoseconds since the epoch, or kNoTime.
+  std::uint64_t waiting = 0;                ///< lines
+  std::int64_t last_datagram_ns = kNoTime;  ///< when it was received
+  std::int64_t newest_point_ns = kNoTime;   ///< the largest time of the points stored
+
+  /// Of all kinds.
+  std::uint64_t rejected_lines() const noexcept {
+    return std::accumulate(rejected.begin(), rejected.end(), std::uint64_t{0});
+  }
 };
 inline constexpr std::size_t kCounters = sizeof(Counters) / sizeof(std::uint64_t);
 
@@ -37,6 +50,20 @@ enum class ListenerState : std::uint8_t {
   kFailed,  ///< waits to be started again, with a process or without
 };
 
+/// The batches of which some rows were stored: how many rows, and how long it took to write them,
+/// in microseconds.
+struct BatchCounts {
+  BucketCounts rows{};
+  BucketCounts microseconds{};
+};
+
+/// The sockets of a listener.
+struct BoundSockets {
+  char addresses[1024] = "";      ///< `127.0.0.1:8089, [::1]:8089`; empty where there are none
+  bool complete = true;           ///< whether there was room for all of them
+  std::uint64_t read_buffer = 0;  ///< bytes, granted to each by the kernel
+};
+
 /// A listener as others see it. Plain data.
 struct ListenerStatus {
   LaunchArguments arguments;
@@ -46,7 +73,10 @@ struct ListenerStatus {
   int restarts = 0;
   int failures = 0;  ///< in a row
   Failure failure;
+  BoundSockets sockets;
+  TimestampTz reset = 0;  ///< when the counters were set to zero; 0 where they never were
   Counters counters;
+  BatchCounts batches;
 };
 
 /// The entry of this process's listener in the table of all listeners, which is in shared memory:
@@ -69,8 +99,13 @@ class Registration {
   int failures() const noexcept;
   void set_failures(int failures) noexcept;
 
+  /// Shows the sockets that the process has opened.
+  void set_sockets(std::string_view addresses, std::size_t read_buffer) noexcept;
+
   /// Shows what this process has counted by now, on top of what earlier ones have. Cheap.
   void publish(const Counters& counted) noexcept;
+  /// Counts a batch of which so many rows were stored, in so much time. Cheap.
+  void count_batch(std::uint64_t rows, std::uint64_t microseconds) noexcept;
 
   /// The process ends: the entry is kept for the next one, or freed. Does nothing before enter().
   void leave(bool keep) noexcept;
@@ -84,5 +119,9 @@ class Registration {
 
 /// Copies of the entries of all listeners of the server, in the current memory context. May raise.
 std::span<ListenerStatus> listeners();
+
+/// Sets what the listeners of a database have counted to zero, while they go on counting. May
+/// raise.
+void reset_counters(Oid database);
 
 }  // namespace influx::worker

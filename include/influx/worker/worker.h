@@ -7,6 +7,7 @@
 #include "influx/worker/listener.h"
 #include "influx/worker/refusals.h"
 #include "influx/worker/registry.h"
+#include "influx/worker/summary_log.h"
 #include "influx/worker/worker_transactions.h"
 
 namespace influx::worker {
@@ -30,6 +31,7 @@ class Worker {
 
  private:
   void describe_process();
+  void show_sockets();
   void rebuild_wait_sets();
 
   void report_statistics(bool force);
@@ -52,6 +54,7 @@ class Worker {
   void finish();
   void give_up_batch();
   void lose(std::uint64_t datagrams, const char* reason);
+  void make_room_for_tables();
 
   Counters counters() const;
   void publish();
@@ -65,6 +68,7 @@ class Worker {
   Refusals refusals_;
   WorkerTransactions transactions_;
   ingest::Ingestor ingestor_;
+  SummaryLog summary_;
   MemoryContext memory_;  ///< reset in each turn of the loop
 
   WaitEventSet* all_events_ = nullptr;    ///< latch, postmaster, sockets
@@ -81,6 +85,9 @@ class Worker {
   std::int64_t suspended_at_ns_ = 0;
   int suspensions_ = 0;  ///< in a row
 
+  std::optional<std::int64_t> batch_begun_ns_;  ///< when its writing began, on the monotonic clock
+  std::uint64_t stored_before_batch_ = 0;       ///< lines
+
   std::uint64_t finished_datagrams_ = 0;  ///< whose lines were stored or refused
   std::uint64_t batches_ = 0;             ///< written
   std::uint64_t lost_datagrams_ = 0;      ///< received, and not written before the end
@@ -88,6 +95,7 @@ class Worker {
   std::uint64_t reported_losses_ = 0;     ///< of datagrams, by the kernel or for their size
   std::uint64_t reported_filtered_ = 0;
   std::int64_t losses_reported_ns_ = 0;
+  std::int64_t looked_for_room_ns_ = 0;  ///< for tables that are not counted; 0 for never
 };
 
 }  // namespace influx::worker
