@@ -113,7 +113,7 @@ sanitize:
 # --- format and lint ------------------------------------------------------------------------------
 CXX_FILES = $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.h')
 SERVER_INCLUDES = -isystem $(shell $(PG_CONFIG) --includedir-server)
-LINT_FLAGS = -std=c++20 -Iinclude -Wno-register
+LINT_FLAGS = -std=c++20 -Iinclude -Wno-register -DINFLUX_VERSION='"$(RELEASE)"'
 
 .PHONY: format lint lint-format lint-tidy lint-cppcheck
 format:

@@ -4,7 +4,8 @@
 #include "influx/postgres/error.h"
 #include "influx/postgres/settings.h"
 
-INFLUX_MODULE("1.1");
+// The version is given by the Makefile.
+INFLUX_MODULE(INFLUX_VERSION);
 
 INFLUX_INIT() {
   influx::postgres::define_settings();
