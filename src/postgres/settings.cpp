@@ -20,6 +20,11 @@ namespace {
 const config_enum_entry kLayouts[] = {
     {"columns", kLayoutColumns, false}, {"json", kLayoutJson, false}, {nullptr, 0, false}};
 
+const config_enum_entry kOnConflict[] = {{"merge", kOnConflictMerge, false},
+                                         {"nothing", kOnConflictNothing, false},
+                                         {"error", kOnConflictError, false},
+                                         {nullptr, 0, false}};
+
 const config_enum_entry kRowSources[] = {
     {"auto", kRowSourceAuto, false}, {"arrays", kRowSourceArrays, false}, {nullptr, 0, false}};
 
@@ -156,6 +161,12 @@ void define_settings() {
   DefineCustomStringVariable(
       "influx.time_column", "Column of the timestamp in a table that has no column _time.", nullptr,
       &settings.time_column, "time", PGC_USERSET, 0, check_time_column, nullptr, nullptr);
+  DefineCustomEnumVariable(
+      "influx.on_conflict", "What becomes of a point whose key is in its table already.",
+      "\"merge\": it updates the fields that it brings; \"nothing\": the row stays as it is; "
+      "\"error\": the point is refused.",
+      &settings.on_conflict, kOnConflictMerge, kOnConflict, PGC_USERSET, 0, nullptr, nullptr,
+      nullptr);
   DefineCustomEnumVariable(
       "influx.row_source", "Where INSERT finds the rows of a batch.",
       "For tests: \"arrays\" forces the form that is otherwise used only where "

@@ -92,6 +92,9 @@ class Ingestor : private UnwrittenRows {
   std::uint64_t lines() const noexcept { return lines_; }
   /// Points that are stored for good.
   std::uint64_t stored() const noexcept { return writer_.stored(); }
+  /// Those of them whose key was there already, where influx.on_conflict is `nothing`; also what a
+  /// trigger left out of a table with a key.
+  std::uint64_t duplicates() const noexcept { return writer_.duplicates(); }
   /// Transactions that had to be repeated.
   std::uint64_t retries() const noexcept { return writer_.retries(); }
 
