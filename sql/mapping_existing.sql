@@ -225,10 +225,12 @@ CREATE TABLE influx_have.gaps (time timestamptz, a int DEFAULT 1, b int DEFAULT 
 SELECT influx_have.put(E'gaps a=10i 1000\ngaps b=20i 2000\ngaps c=30i 3000\ngaps d=40i 4000\ngaps a=10i,b=20i,c=30i,d=40i 5000\ngaps a=11i 6000\ngaps c=31i 7000');
 SELECT * FROM influx_have.gaps ORDER BY time;
 -- CHECK and UNIQUE constraints
+SET influx.on_conflict = error;
 CREATE TABLE influx_have.checked (time timestamptz, host text, v int CHECK (v > 0), UNIQUE (time, host));
 SELECT influx_have.put(E'checked,host=a v=1i 1000\nchecked,host=a v=1i 2000'), influx_have.put(E'checked,host=a v=1i 3000\nchecked,host=a v=0i 4000'), influx_have.put(E'checked,host=b v=1i 1000\nchecked,host=a v=1i 2000');
 SELECT * FROM influx_have.checked ORDER BY time;
 SELECT insert_lines('influx_have', 'checked,host=a v=0i 4000');
+RESET influx.on_conflict;
 
 SET client_min_messages = warning;
 DROP SCHEMA influx_have CASCADE;

@@ -44,7 +44,7 @@ bool BatchWriter::write(Groups& groups, MemoryContext memory, bool insist) {
     } else if (trouble != Trouble::kServer || insist_) {
       refuse(*current_);
     } else {
-      current_->passed_over = true;
+      pass_over(groups, *current_);
       if (++passed_over == kMostPassedOver) return false;
     }
   }
@@ -76,13 +76,16 @@ void BatchWriter::write_groups(Groups& groups, Mode mode) {
     if (group->state != RowGroup::State::kMapped || group->passed_over) continue;
     current_ = group.get();
     if (!is_ready(groups, *group)) continue;
+    gather(groups, *group);
     if (mode == Mode::kTogether) {
-      group->insert();
+      write_fast();
     } else {
-      write_rows(*group, 0, group->lines().size());
+      write_carefully();
     }
-    group->state = RowGroup::State::kWritten;
-    schema::count_points(group->table().oid, group->accepted());
+    for (RowGroup* written : together_) {
+      written->state = RowGroup::State::kWritten;
+      schema::count_points(written->table().oid, written->accepted());
+    }
     if (++tables < most_tables) continue;
     tables = 0;
     transactions_.commit();
@@ -112,29 +115,75 @@ bool BatchWriter::is_ready(Groups& groups, RowGroup& group) {
   return false;
 }
 
-/// Writes the rows so that each that its table refuses costs itself only: a part of them that is
-/// refused is halved. Raises what is not about rows.
-void BatchWriter::write_rows(RowGroup& group, std::size_t first, std::size_t count) {
-  const bool whole = count == group.lines().size();
-  ErrorData* error = postgres::in_subtransaction([&] {
-    if (whole) {
-      group.insert();
-    } else {
-      group.insert(first, count);
+/// Notes which groups are to be written together with `group`, so that rows of one key keep their
+/// order.
+void BatchWriter::gather(Groups& groups, RowGroup& group) {
+  together_.clear();
+  if (group.plan().arbiter() == nullptr) return together_.push_back(&group);
+  for (const auto& each : groups) {
+    if (each->state == RowGroup::State::kMapped &&
+        each->plan().arbiter() == group.plan().arbiter()) {
+      together_.push_back(each.get());
     }
-  });
-  if (error == nullptr) return;
-  const Trouble trouble = trouble_of(error->sqlerrcode);
-  const bool about_rows = trouble == Trouble::kRow || (trouble == Trouble::kServer && insist_);
-  if (!about_rows) ReThrowError(error);
-  if (count > 1) {
+  }
+}
+
+void BatchWriter::write_fast() {
+  if (together_.front()->plan().arbiter() == nullptr) return together_.front()->insert();
+  order_.by_layers(together_);
+  for (const WriteOrder::Run& run : order_.runs()) {
+    current_ = run.group;
+    run.group->insert(order_.rows_of(run));
+  }
+}
+
+/// Writes the rows so that each that its table refuses costs itself only. Raises what is not about
+/// rows.
+void BatchWriter::write_carefully() {
+  order_.by_lines(together_);
+  if (together_.front()->plan().arbiter() != nullptr) {
+    ErrorData* error = postgres::in_subtransaction([&] { write_fast(); });
+    if (error == nullptr) return;
+    if (!is_about_rows(error->sqlerrcode)) ReThrowError(error);
+    for (RowGroup* group : together_)
+      group->duplicates = 0;
+    // Where rows got another key on their way, as by a trigger, only the order of lines is right;
+    // and there is no other where keys could not be compared.
+    const bool keys_changed = error->sqlerrcode == ERRCODE_CARDINALITY_VIOLATION;
     FreeErrorData(error);
-    write_rows(group, first, count / 2);
-    write_rows(group, first + count / 2, count - count / 2);
+    if (keys_changed || order_.runs().empty()) order_.by_lines(together_);
+  }
+  for (const WriteOrder::Run& run : order_.runs()) {
+    current_ = run.group;
+    write_rows(*run.group, order_.rows_of(run));
+  }
+}
+
+/// Writes rows of a group by one statement; where that is refused, each half of them.
+void BatchWriter::write_rows(RowGroup& group, std::span<const std::uint32_t> rows) {
+  ErrorData* error = postgres::in_subtransaction([&] { group.insert(rows); });
+  if (error == nullptr) return;
+  if (!is_about_rows(error->sqlerrcode)) ReThrowError(error);
+  if (rows.size() > 1) {
+    FreeErrorData(error);
+    write_rows(group, rows.first(rows.size() / 2));
+    write_rows(group, rows.subspan(rows.size() / 2));
     return;
   }
-  unwritten_.refuse_row(group, group.lines()[first], refusal_of(*error));
-  group.mark_refused(first);
+  unwritten_.refuse_row(group, group.lines()[rows.front()], refusal_of(*error));
+  group.mark_refused(rows.front());
+}
+
+bool BatchWriter::is_about_rows(int sqlstate) const noexcept {
+  const Trouble trouble = trouble_of(sqlstate);
+  return trouble == Trouble::kRow || (trouble == Trouble::kServer && insist_);
+}
+
+/// Leaves the table of `group` for another call: all of its rows, so that their order is kept.
+void BatchWriter::pass_over(Groups& groups, const RowGroup& group) noexcept {
+  for (const auto& each : groups) {
+    if (each->table().oid == group.table().oid) each->passed_over = true;
+  }
 }
 
 /// Gives away the rows of the table of `group`, which is locked: all of them, so that their order
@@ -172,12 +221,19 @@ void BatchWriter::refuse(RowGroup& group) {
 /// What was written is there for good, or is to be written again.
 void BatchWriter::settle_states(Groups& groups, bool committed) noexcept {
   for (const auto& group : groups) {
-    if (group->state != RowGroup::State::kWritten) continue;
-    group->state = committed ? RowGroup::State::kDone : RowGroup::State::kMapped;
-    if (!committed || group->accepted() == 0) continue;
-    stored_ += group->accepted();
-    // Nothing is less than every time.
-    newest_point_ns_ = std::max(newest_point_ns_, std::optional(group->newest_ns()));
+    if (group->state == RowGroup::State::kDone) continue;
+    if (committed && group->state == RowGroup::State::kWritten) {
+      stored_ += group->accepted();
+      duplicates_ += group->duplicates;
+      // Nothing is less than every time.
+      if (group->accepted() > 0) {
+        newest_point_ns_ = std::max(newest_point_ns_, std::optional(group->newest_ns()));
+      }
+      group->state = RowGroup::State::kDone;
+    } else {
+      group->duplicates = 0;
+      group->state = RowGroup::State::kMapped;
+    }
   }
 }
 

@@ -37,6 +37,10 @@ std::size_t line_count(std::string_view text) noexcept {
   return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 1;
 }
 
+bool is_before(const Line& left, const Line& right) noexcept {
+  return std::pair(left.origin, left.number) < std::pair(right.origin, right.number);
+}
+
 postgres::Error out_of_memory() noexcept {
   return {ERRCODE_OUT_OF_MEMORY, "out of memory"};
 }
@@ -247,7 +251,9 @@ bool Ingestor::append_by_template(const line_protocol::Point& point, const Line&
 /// Makes the row of the point that was just mapped.
 void Ingestor::add_row(const std::shared_ptr<Table>& table, const Line& line) {
   // A reference: an error of the server further down runs no destructor.
-  const std::shared_ptr<InsertPlan>& plan = plans_.find(table, mapper_.present());
+  const schema::Arbiter* arbiter =
+      schema::choose_arbiter(*table, mapper_.present(), mapper_.field_columns());
+  const std::shared_ptr<InsertPlan>& plan = plans_.find(table, mapper_.present(), arbiter);
   const std::size_t width = plan->columns().size();
   if (nulls_size_ < width) {
     nulls_ = std::make_unique<bool[]>(width);
@@ -425,6 +431,8 @@ void Ingestor::map_deferred() {
     lines += line_count(line.text);
   if (!make_room(lines, 0)) throw std::bad_alloc();
   deferred_before_.swap(deferred_);
+  // Groups of one table may have given theirs back one after the other.
+  std::sort(deferred_before_.begin(), deferred_before_.end(), is_before);
   pending_ -= deferred_before_.size();
   lines_ -= deferred_before_.size();
   for (const Line& line : deferred_before_) {

@@ -1,5 +1,6 @@
 #include "influx/ingest/insert_plan.h"
 
+#include "influx/ingest/conflict_clause.h"
 #include "influx/postgres/compat.h"
 #include "influx/postgres/settings.h"
 #include "influx/postgres/spi.h"
@@ -67,21 +68,15 @@ bool reads_tuplestore(SPIPlanPtr plan) {
   return found;
 }
 
-void append_insert(StringInfo sql, Oid relation, TupleDesc descriptor) {
-  appendStringInfoString(sql, "INSERT INTO ");
-  postgres::append_qualified(sql, postgres::schema_name(get_rel_namespace(relation)),
-                             get_rel_name(relation));
-  for (int i = 0; i < descriptor->natts; ++i) {
-    appendStringInfoString(sql, i == 0 ? " (" : ", ");
-    postgres::append_identifier(sql, NameStr(TupleDescAttr(descriptor, i)->attname));
-  }
-  appendStringInfoString(sql, ") SELECT ");
-}
-
 }  // namespace
 
-InsertPlan::InsertPlan(const Table& table, std::vector<ColumnIndex> columns)
-    : columns_(std::move(columns)), slots_(table.columns.size(), -1), relation_(table.oid) {
+InsertPlan::InsertPlan(const Table& table, std::vector<ColumnIndex> columns,
+                       const schema::Arbiter* arbiter)
+    : columns_(std::move(columns)),
+      slots_(table.columns.size(), -1),
+      arbiter_(arbiter),
+      merges_(postgres::settings.on_conflict == postgres::kOnConflictMerge),
+      relation_(table.oid) {
   const auto count = static_cast<int>(columns_.size());
   postgres::guard([&] {
     memory_ = AllocSetContextCreate(TopMemoryContext, "influx plan", ALLOCSET_SMALL_SIZES);
@@ -92,8 +87,14 @@ InsertPlan::InsertPlan(const Table& table, std::vector<ColumnIndex> columns)
       const char* name = postgres::server_string(column.name);
       TupleDescInitEntry(descriptor_, static_cast<AttrNumber>(slot + 1), name, column.type, -1, 0);
     }
-    postgres::in_context(
-        memory_, [&] { slot_ = MakeSingleTupleTableSlot(descriptor_, &TTSOpsMinimalTuple); });
+    postgres::in_context(memory_, [&] {
+      slot_ = MakeSingleTupleTableSlot(descriptor_, &TTSOpsMinimalTuple);
+      if (arbiter_ == nullptr) return;
+      StringInfoData clause;
+      initStringInfo(&clause);
+      append_conflict_clause(&clause, table, columns_, *arbiter_, merges_);
+      conflict_clause_ = clause.data;
+    });
   });
   for (int slot = 0; slot < count; ++slot) {
     const ColumnIndex index = columns_[static_cast<std::size_t>(slot)];
@@ -116,13 +117,23 @@ bool InsertPlan::takes(const Table& table, std::span<const ColumnIndex> present)
   return with_default == columns_with_default_;
 }
 
-void InsertPlan::insert(Tuplestorestate* rows, std::size_t count) {
+std::uint64_t InsertPlan::insert(Tuplestorestate* rows, std::size_t count) {
   if (plan_ == nullptr) prepare(relation_);
-  if (source_ == Source::kTuplestore) {
-    insert_from_tuplestore(rows, count);
-  } else {
-    insert_from_arrays(rows, count);
+  return source_ == Source::kTuplestore ? insert_from_tuplestore(rows, count)
+                                        : insert_from_arrays(rows, count);
+}
+
+/// Writes the statement up to its SELECT.
+void InsertPlan::append_insert(StringInfo sql, Oid relation) {
+  appendStringInfoString(sql, "INSERT INTO ");
+  postgres::append_qualified(sql, postgres::schema_name(get_rel_namespace(relation)),
+                             get_rel_name(relation));
+  if (arbiter_ != nullptr) appendStringInfo(sql, " AS %s", kConflictTarget);
+  for (int i = 0; i < descriptor_->natts; ++i) {
+    appendStringInfoString(sql, i == 0 ? " (" : ", ");
+    postgres::append_identifier(sql, NameStr(TupleDescAttr(descriptor_, i)->attname));
   }
+  appendStringInfoString(sql, ") SELECT ");
 }
 
 void InsertPlan::prepare(Oid relation) {
@@ -136,12 +147,12 @@ void InsertPlan::prepare(Oid relation) {
 void InsertPlan::prepare_tuplestore(Oid relation) {
   StringInfoData sql;
   initStringInfo(&sql);
-  append_insert(&sql, relation, descriptor_);
+  append_insert(&sql, relation);
   for (int i = 0; i < descriptor_->natts; ++i) {
     if (i > 0) appendStringInfoString(&sql, ", ");
     postgres::append_identifier(&sql, NameStr(TupleDescAttr(descriptor_, i)->attname));
   }
-  appendStringInfo(&sql, " FROM %s", kRows);
+  appendStringInfo(&sql, " FROM %s%s", kRows, conflict_clause_);
 
   register_rows(nullptr, 0);
   plan_ = postgres::prepare_and_keep(sql.data, 0, nullptr);
@@ -153,7 +164,7 @@ void InsertPlan::prepare_tuplestore(Oid relation) {
 void InsertPlan::prepare_arrays(Oid relation) {
   StringInfoData sql;
   initStringInfo(&sql);
-  append_insert(&sql, relation, descriptor_);
+  append_insert(&sql, relation);
 
   StringInfoData arguments;
   initStringInfo(&arguments);
@@ -178,7 +189,7 @@ void InsertPlan::prepare_arrays(Oid relation) {
   appendStringInfo(&sql, " FROM ROWS FROM (%s) AS %s (", arguments.data, kRows);
   for (int i = 0; i < count; ++i)
     appendStringInfo(&sql, "%sc%d", i == 0 ? "" : ", ", i + 1);
-  appendStringInfoChar(&sql, ')');
+  appendStringInfo(&sql, ")%s", conflict_clause_);
 
   plan_ = postgres::prepare_and_keep(sql.data, count, types);
   source_ = Source::kArrays;
@@ -201,13 +212,14 @@ void InsertPlan::register_rows(Tuplestorestate* rows, std::size_t count) {
   }
 }
 
-void InsertPlan::insert_from_tuplestore(Tuplestorestate* rows, std::size_t count) {
+std::uint64_t InsertPlan::insert_from_tuplestore(Tuplestorestate* rows, std::size_t count) {
   register_rows(rows, count);
-  postgres::execute_plan(plan_, nullptr, nullptr);
+  const std::uint64_t written = postgres::execute_plan(plan_, nullptr, nullptr);
   SPI_unregister_relation(kRows);
+  return written;
 }
 
-void InsertPlan::insert_from_arrays(Tuplestorestate* rows, std::size_t count) {
+std::uint64_t InsertPlan::insert_from_arrays(Tuplestorestate* rows, std::size_t count) {
   const int columns = descriptor_->natts;
   const auto width = static_cast<std::size_t>(columns);
   // One palloc'd run of datums and of null flags for each column.
@@ -251,7 +263,7 @@ void InsertPlan::insert_from_arrays(Tuplestorestate* rows, std::size_t count) {
         PointerGetDatum(construct_md_array(values + first, nulls + first, 1, dimensions,
                                            lower_bounds, type, length, by_value, alignment));
   }
-  postgres::execute_plan(plan_, arguments, nullptr);
+  return postgres::execute_plan(plan_, arguments, nullptr);
 }
 
 }  // namespace influx::ingest

@@ -1,3 +1,5 @@
+#include <numeric>
+
 #include "influx/ingest/row_group.h"
 
 #include "influx/postgres/transaction.h"
@@ -58,41 +60,67 @@ void RowGroup::mark_refused(std::size_t row) {
 
 void RowGroup::insert() {
   if (refused_count_ == 0) {
-    plan_->insert(rows_, lines_.size());
+    insert(rows_, lines_.size());
   } else {
-    insert(0, lines_.size());
+    all_rows_.resize(lines_.size());
+    std::iota(all_rows_.begin(), all_rows_.end(), 0U);
+    insert(all_rows_);
   }
 }
 
-void RowGroup::insert(std::size_t first, std::size_t count) {
+void RowGroup::insert(Tuplestorestate* rows, std::size_t count) {
+  const std::uint64_t written = plan_->insert(rows, count);
+  if (plan_->arbiter() != nullptr && !plan_->merges()) duplicates += count - written;
+}
+
+void RowGroup::insert(std::span<const std::uint32_t> rows) {
+  if (rows.size() == lines_.size() && refused_count_ == 0) return insert(rows_, rows.size());
   Tuplestorestate* part = tuplestore_begin_heap(false, false, kNeverSpill);
   TupleTableSlot* slot = plan_->slot();
-  tuplestore_rescan(rows_);
-  tuplestore_skiptuples(rows_, static_cast<int64>(first), true);
   std::size_t taken = 0;
-  for (std::size_t row = first; row < first + count; ++row) {
-    if (!tuplestore_gettupleslot(rows_, true, false, slot)) break;
-    if (refused(row)) continue;
+  for (const std::uint32_t number : rows) {
+    if (refused(number)) continue;
+    ExecStoreMinimalTuple(row(number), slot, false);
     tuplestore_puttupleslot(part, slot);
     ++taken;
   }
   ExecClearTuple(slot);
-  if (taken > 0) plan_->insert(part, taken);
+  if (taken > 0) insert(part, taken);
   tuplestore_end(part);
 }
 
+MinimalTuple RowGroup::row(std::size_t number) {
+  if (by_number_.size() != lines_.size()) {
+    by_number_.clear();
+    by_number_.reserve(lines_.size());
+    TupleTableSlot* slot = plan_->slot();
+    tuplestore_rescan(rows_);
+    // The slot only refers to them: the store holds them in memory, where they stay.
+    while (tuplestore_gettupleslot(rows_, true, false, slot)) {
+      bool copied = false;
+      by_number_.push_back(ExecFetchSlotMinimalTuple(slot, &copied));
+    }
+    ExecClearTuple(slot);
+  }
+  return by_number_[number];
+}
+
 const std::shared_ptr<InsertPlan>& PlanCache::find(const std::shared_ptr<const Table>& table,
-                                                   std::span<const ColumnIndex> present) {
+                                                   std::span<const ColumnIndex> present,
+                                                   const schema::Arbiter* arbiter) {
   Plans& known = tables_[table->oid];
   if (known.table != table) known = {table, {}};
   for (auto plan = known.plans.rbegin(); plan != known.plans.rend(); ++plan) {
-    if ((*plan)->takes(*table, present)) return *plan;
+    if ((*plan)->arbiter() == arbiter && (*plan)->takes(*table, present)) return *plan;
   }
 
   std::vector<ColumnIndex> columns(present.begin(), present.end());
   if (!known.plans.empty()) {
     for (const ColumnIndex column : known.plans.back()->columns()) {
-      if (!table->column(column).has_default) columns.push_back(column);
+      const schema::Column& added = table->column(column);
+      if (added.has_default) continue;
+      // It would be updated too.
+      if (arbiter == nullptr || arbiter->has(column) || may_merge(added)) columns.push_back(column);
     }
   }
   std::sort(columns.begin(), columns.end());
@@ -100,7 +128,7 @@ const std::shared_ptr<InsertPlan>& PlanCache::find(const std::shared_ptr<const T
 
   if (known.plans.size() >= kMostPlans) known.plans.clear();
   ++made_;
-  known.plans.push_back(std::make_shared<InsertPlan>(*table, std::move(columns)));
+  known.plans.push_back(std::make_shared<InsertPlan>(*table, std::move(columns), arbiter));
   return known.plans.back();
 }
 

@@ -9,6 +9,7 @@ Trouble trouble_of(int sqlstate) noexcept {
     case ERRCODE_LOCK_NOT_AVAILABLE:
       return Trouble::kLock;
     case ERRCODE_QUERY_CANCELED:
+    case ERRCODE_INVALID_COLUMN_REFERENCE:  // the index that ON CONFLICT names is being dropped
       return Trouble::kMoment;
     case ERRCODE_READ_ONLY_SQL_TRANSACTION:
       return Trouble::kServer;

@@ -20,6 +20,11 @@ namespace {
 const config_enum_entry kLayouts[] = {
     {"columns", kLayoutColumns, false}, {"json", kLayoutJson, false}, {nullptr, 0, false}};
 
+const config_enum_entry kOnConflict[] = {{"merge", kOnConflictMerge, false},
+                                         {"nothing", kOnConflictNothing, false},
+                                         {"error", kOnConflictError, false},
+                                         {nullptr, 0, false}};
+
 const config_enum_entry kRowSources[] = {
     {"auto", kRowSourceAuto, false}, {"arrays", kRowSourceArrays, false}, {nullptr, 0, false}};
 
@@ -163,6 +168,12 @@ void define_settings() {
       "influx.log_interval", "Time after which a listener logs again what it has done.",
       "0 means that it does not. Where it has done nothing it logs nothing.",
       &settings.log_interval, 0, 0, 86400, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
+  DefineCustomEnumVariable(
+      "influx.on_conflict", "What becomes of a point whose key is in its table already.",
+      "\"merge\": it updates the fields that it brings; \"nothing\": the row stays as it is; "
+      "\"error\": the point is refused.",
+      &settings.on_conflict, kOnConflictMerge, kOnConflict, PGC_USERSET, 0, nullptr, nullptr,
+      nullptr);
   DefineCustomEnumVariable(
       "influx.row_source", "Where INSERT finds the rows of a batch.",
       "For tests: \"arrays\" forces the form that is otherwise used only where "

@@ -10,9 +10,10 @@ SPIPlanPtr prepare_and_keep(const char* sql, int count, const Oid* types) {
   return plan;
 }
 
-void execute_plan(SPIPlanPtr plan, Datum* values, const char* nulls) {
+std::uint64_t execute_plan(SPIPlanPtr plan, Datum* values, const char* nulls) {
   const int result = SPI_execute_plan(plan, values, nulls, false, 0);
   if (result < 0) elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
+  return SPI_processed;
 }
 
 }  // namespace influx::postgres

@@ -3,10 +3,14 @@
 #include "influx/postgres/settings.h"
 #include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"
+#include "influx/schema/arbiter.h"
 
 namespace influx::schema {
 
 namespace {
+
+/// Those that an INSERT may need, with ON CONFLICT and without.
+constexpr AclMode kRights = ACL_SELECT | ACL_INSERT | ACL_UPDATE;
 
 ColumnKind kind_of(Oid type) noexcept {
   switch (type) {
@@ -84,10 +88,7 @@ std::shared_ptr<Table> Table::describe(std::string_view measurement, Oid relatio
   table->oid = relation_oid;
   Table* described = table.get();
   const bool found = postgres::guard([&] { return described->read_catalog(wait); });
-  if (!found) return nullptr;
-  table->index_columns();
-  table->find_special_columns();
-  return table;
+  return found ? table : nullptr;
 }
 
 bool Table::read_catalog(bool wait) {
@@ -108,15 +109,18 @@ bool Table::read_catalog(bool wait) {
   kind = relation->rd_rel->relkind;
   if (same_name && takes_rows(kind, &refusal)) {
     TupleDesc descriptor = RelationGetDescr(relation);
-    const bool may_insert = pg_class_aclcheck(oid, GetUserId(), ACL_INSERT) == ACLCHECK_OK;
-    denied = !may_insert &&
+    const AclMode rights = pg_class_aclmask(oid, GetUserId(), kRights, ACLMASK_ALL);
+    denied = (rights & ACL_INSERT) == 0 &&
              pg_attribute_aclcheck_all(oid, GetUserId(), ACL_INSERT, ACLMASK_ANY) != ACLCHECK_OK;
     width = static_cast<std::size_t>(descriptor->natts);
     columns.reserve(static_cast<std::size_t>(descriptor->natts));
     for (int i = 0; i < descriptor->natts; ++i) {
       const FormData_pg_attribute& attribute = *TupleDescAttr(descriptor, i);
-      if (!attribute.attisdropped) describe_column(attribute, may_insert);
+      if (!attribute.attisdropped) describe_column(attribute, rights);
     }
+    index_columns();
+    find_special_columns();
+    describe_arbiters(relation, *this, memory_, arbiters);
   }
   relation_close(relation, AccessShareLock);
   return same_name;
@@ -126,9 +130,10 @@ Table::~Table() {
   if (memory_ != nullptr) MemoryContextDelete(memory_);
 }
 
-void Table::describe_column(const FormData_pg_attribute& attribute, bool may_insert) {
+void Table::describe_column(const FormData_pg_attribute& attribute, AclMode rights) {
   Column& column = columns.emplace_back();
   column.name = postgres::to_utf8(NameStr(attribute.attname));
+  column.number = attribute.attnum;
   column.type = getBaseType(attribute.atttypid);
   column.kind = kind_of(column.type);
   column.is_domain = column.type != attribute.atttypid;
@@ -141,14 +146,21 @@ void Table::describe_column(const FormData_pg_attribute& attribute, bool may_ins
   // A view passes on what is left out to the table below, whose defaults we do not see.
   column.has_default = attribute.atthasdef || attribute.attidentity != '\0' ||
                        kind == RELKIND_VIEW || get_typdefault(attribute.atttypid) != nullptr;
-  if (attribute.attgenerated != '\0') {
+  column.is_generated = attribute.attgenerated != '\0';
+  column.rights = rights;
+  for (const AclMode right : {ACL_SELECT, ACL_INSERT, ACL_UPDATE}) {
+    if ((rights & right) == 0 &&
+        pg_attribute_aclcheck(oid, attribute.attnum, GetUserId(), right) == ACLCHECK_OK) {
+      column.rights |= right;
+    }
+  }
+  if (column.is_generated) {
     column.refusal = "it is a generated column";
     column.refusal_sqlstate = ERRCODE_GENERATED_ALWAYS;
   } else if (attribute.attidentity == ATTRIBUTE_IDENTITY_ALWAYS) {
     column.refusal = "it is an identity column that is always generated";
     column.refusal_sqlstate = ERRCODE_GENERATED_ALWAYS;
-  } else if (!may_insert &&
-             pg_attribute_aclcheck(oid, attribute.attnum, GetUserId(), ACL_INSERT) != ACLCHECK_OK) {
+  } else if ((column.rights & ACL_INSERT) == 0) {
     column.refusal = "permission to insert into it is denied";
     column.refusal_sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
   }

@@ -431,6 +431,7 @@ Counters Worker::counters() const {
   counters.filtered = received.filtered;
   counters.lost_datagrams = lost_datagrams_;
   counters.stored = ingestor_.stored();
+  counters.duplicates = ingestor_.duplicates();
   counters.rejected = refusals_.counts();
   counters.lines = ingestor_.lines() + inbox_.unread_lines();
   counters.waiting = counters.lines - counters.stored - refusals_.refused();

@@ -2,6 +2,7 @@
 
 #include "influx/ingest/attempt.h"
 #include "influx/ingest/row_group.h"
+#include "influx/ingest/write_order.h"
 
 namespace influx::ingest {
 
@@ -43,6 +44,9 @@ class BatchWriter {
   /// Since the object was made: points that are stored for good, and transactions that had to be
   /// repeated.
   std::uint64_t stored() const noexcept { return stored_; }
+  /// Those of them whose key was there already, where influx.on_conflict leaves such rows as they
+  /// are.
+  std::uint64_t duplicates() const noexcept { return duplicates_; }
   std::uint64_t retries() const noexcept { return retries_; }
   /// The largest time of these points, in nanoseconds since the epoch; nothing where there is none.
   std::optional<std::int64_t> newest_point_ns() const noexcept { return newest_point_ns_; }
@@ -58,7 +62,12 @@ class BatchWriter {
   bool try_to_write(Groups& groups, MemoryContext memory, Mode mode);
   void write_groups(Groups& groups, Mode mode);
   bool is_ready(Groups& groups, RowGroup& group);
-  void write_rows(RowGroup& group, std::size_t first, std::size_t count);
+  void gather(Groups& groups, RowGroup& group);
+  void write_fast();
+  void write_carefully();
+  void write_rows(RowGroup& group, std::span<const std::uint32_t> rows);
+  bool is_about_rows(int sqlstate) const noexcept;
+  void pass_over(Groups& groups, const RowGroup& group) noexcept;
   void put_off(Groups& groups, const RowGroup& group);
   void refuse(RowGroup& group);
   void settle_states(Groups& groups, bool committed) noexcept;
@@ -69,7 +78,11 @@ class BatchWriter {
   postgres::Error failure_{0, ""};
   bool insist_ = false;
   std::vector<Line> put_off_;  ///< for put_off()
+  /// What is being written: a group, or all groups of a table that have the same arbiter.
+  std::vector<RowGroup*> together_;
+  WriteOrder order_;  ///< of their rows
   std::uint64_t stored_ = 0;
+  std::uint64_t duplicates_ = 0;
   std::uint64_t retries_ = 0;
   std::optional<std::int64_t> newest_point_ns_;
 };

@@ -94,6 +94,9 @@ class Ingestor : private UnwrittenRows {
   std::uint64_t stored() const noexcept { return writer_.stored(); }
   /// The largest time of these, in nanoseconds since the epoch; nothing where there is none.
   std::optional<std::int64_t> newest_point_ns() const noexcept { return writer_.newest_point_ns(); }
+  /// Those of them whose key was there already, where influx.on_conflict is `nothing`; also what a
+  /// trigger left out of a table with a key.
+  std::uint64_t duplicates() const noexcept { return writer_.duplicates(); }
   /// Transactions that had to be repeated.
   std::uint64_t retries() const noexcept { return writer_.retries(); }
 

@@ -1,19 +1,23 @@
 #pragma once
 
+#include "influx/schema/arbiter.h"
 #include "influx/schema/table.h"
 
 namespace influx::ingest {
 
 /// INSERT INTO table (a set of columns) SELECT ... FROM the rows of a batch: the saved plan for one
-/// table and column set. It knows the rows by name only.
+/// table and column set. It knows the rows by name only. With an arbiter it has an ON CONFLICT
+/// clause, as influx.on_conflict says when the plan is made.
 ///
 /// The rows come from a tuplestore, registered as an ephemeral named relation; where the planner
 /// ships the query to a place that cannot see it (a distributed table), from arrays through
 /// unnest().
 class InsertPlan {
  public:
-  /// A plan for `columns` of `table`, in ascending order. Prepares nothing yet.
-  InsertPlan(const schema::Table& table, std::vector<schema::ColumnIndex> columns);
+  /// A plan for `columns` of `table`, in ascending order, and for an arbiter of that table or none.
+  /// Prepares nothing yet.
+  InsertPlan(const schema::Table& table, std::vector<schema::ColumnIndex> columns,
+             const schema::Arbiter* arbiter);
   ~InsertPlan();
   InsertPlan(const InsertPlan&) = delete;
   InsertPlan& operator=(const InsertPlan&) = delete;
@@ -23,6 +27,10 @@ class InsertPlan {
   std::int16_t slot_of(schema::ColumnIndex column) const noexcept {
     return slots_[static_cast<std::size_t>(column)];
   }
+  /// Tells rows that are there already. Valid as long as the table.
+  const schema::Arbiter* arbiter() const noexcept { return arbiter_; }
+  /// Whether rows that are there already are updated.
+  bool merges() const noexcept { return merges_; }
   /// The columns of the set that differ by being left out; a row of this plan has all of them.
   std::size_t columns_with_default() const noexcept { return columns_with_default_; }
   /// Whether a row with values in exactly the columns `present` may be inserted by this plan.
@@ -36,8 +44,9 @@ class InsertPlan {
   TupleTableSlot* slot() const noexcept { return slot_; }
 
   /// Inserts `rows`, which have this plan's descriptor. The tuplestore is only read, from its
-  /// start. REQUIRES: a transaction with SPI connected. Raises what the table raises.
-  void insert(Tuplestorestate* rows, std::size_t count);
+  /// start. Returns how many rows were written, those that a conflict has updated among them.
+  /// REQUIRES: a transaction with SPI connected. Raises what the table raises.
+  std::uint64_t insert(Tuplestorestate* rows, std::size_t count);
 
  private:
   enum class Source : std::uint8_t { kTuplestore, kArrays };
@@ -46,13 +55,17 @@ class InsertPlan {
   void prepare_tuplestore(Oid relation);
   void prepare_arrays(Oid relation);
   void register_rows(Tuplestorestate* rows, std::size_t count);
-  void insert_from_tuplestore(Tuplestorestate* rows, std::size_t count);
-  void insert_from_arrays(Tuplestorestate* rows, std::size_t count);
+  void append_insert(StringInfo sql, Oid relation);
+  std::uint64_t insert_from_tuplestore(Tuplestorestate* rows, std::size_t count);
+  std::uint64_t insert_from_arrays(Tuplestorestate* rows, std::size_t count);
   bool travels_as_text(int slot) const noexcept { return as_text_[static_cast<std::size_t>(slot)]; }
 
   std::vector<schema::ColumnIndex> columns_;
   std::vector<std::int16_t> slots_;
   std::size_t columns_with_default_ = 0;
+  const schema::Arbiter* arbiter_;
+  bool merges_ = false;
+  const char* conflict_clause_ = "";
   Oid relation_ = InvalidOid;
   TupleDesc descriptor_ = nullptr;
   TupleTableSlot* slot_ = nullptr;

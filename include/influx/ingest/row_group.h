@@ -34,8 +34,11 @@ class RowGroup {
   /// connected. Raises.
   void insert();
 
-  /// The same for the rows from `first` on, `count` of them.
-  void insert(std::size_t first, std::size_t count);
+  /// The same for some of the rows, by number in ascending order.
+  void insert(std::span<const std::uint32_t> rows);
+
+  /// A row, in memory that lives as long as the rows. Raises.
+  MinimalTuple row(std::size_t number);
 
   /// Notes that a row was refused by the table; each at most once.
   void mark_refused(std::size_t row);
@@ -47,12 +50,19 @@ class RowGroup {
 
   State state = State::kMapped;
   bool passed_over = false;  ///< for BatchWriter: not to be written for now
+  /// Rows that insert() found to be there already, where that leaves them as they are. Whoever
+  /// rolls back an insert() sets it back.
+  std::uint64_t duplicates = 0;
 
  private:
+  void insert(Tuplestorestate* rows, std::size_t count);
+
   std::shared_ptr<const schema::Table> table_;
   std::shared_ptr<InsertPlan> plan_;
   MemoryContext memory_;
   Tuplestorestate* rows_ = nullptr;
+  std::vector<MinimalTuple> by_number_;  ///< the rows, for row(); made when it is needed
+  std::vector<std::uint32_t> all_rows_;  ///< for insert(), where some are refused
   std::vector<Line> lines_;
   std::vector<std::int64_t> times_ns_;  ///< by row
   std::vector<bool> refused_;           ///< by row; empty while none is
@@ -62,12 +72,14 @@ class RowGroup {
 /// The plans of all tables, kept from batch to batch.
 class PlanCache {
  public:
-  /// The plan of `table` that takes a row with values in exactly the columns `present`. Where there
+  /// The plan of `table` with `arbiter` that takes a row with values in exactly the columns
+  /// `present`. Where there
   /// is none, one is made that also has the columns of the plan used last, so that points which
   /// bring now these and now those fields share one statement: a column without default may as well
   /// be NULL. The pointer stays in place until the next call of find() or clear().
   const std::shared_ptr<InsertPlan>& find(const std::shared_ptr<const schema::Table>& table,
-                                          std::span<const schema::ColumnIndex> present);
+                                          std::span<const schema::ColumnIndex> present,
+                                          const schema::Arbiter* arbiter);
   /// Forgets the plans of tables that have changed or gone.
   void sweep();
   void clear() { tables_.clear(); }

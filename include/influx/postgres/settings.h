@@ -17,6 +17,13 @@ enum RejectsSetting : int {
   kRejectsOff,    ///< counted only
 };
 
+/// What becomes of a point whose key is in its table already.
+enum OnConflictSetting : int {
+  kOnConflictMerge,    ///< it updates the fields that it brings
+  kOnConflictNothing,  ///< the row stays as it is
+  kOnConflictError,    ///< the point is refused
+};
+
 /// Where INSERT finds the rows of a batch.
 enum RowSourceSetting : int {
   kRowSourceAuto,    ///< a named tuplestore, or arrays where the planner refuses it
@@ -44,6 +51,7 @@ struct Settings {
   int rejects;          ///< RejectsSetting
   int max_rejects;      ///< rows
   int max_reject_rate;  ///< rows a second
+  int on_conflict;      ///< OnConflictSetting
   int row_source;       ///< RowSourceSetting
   bool notify;
   int log_interval;  ///< s, or 0 for never

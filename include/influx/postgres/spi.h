@@ -8,8 +8,8 @@ namespace influx::postgres {
 /// SPI_freeplan(). REQUIRES: SPI connected. Raises.
 SPIPlanPtr prepare_and_keep(const char* sql, int count, const Oid* types);
 
-/// Runs a plan that writes. `values` and `nulls` are as for SPI_execute_plan(). REQUIRES: SPI
-/// connected. Raises.
-void execute_plan(SPIPlanPtr plan, Datum* values, const char* nulls);
+/// Runs a plan that writes, and returns the number of rows that it has written. `values` and
+/// `nulls` are as for SPI_execute_plan(). REQUIRES: SPI connected. Raises.
+std::uint64_t execute_plan(SPIPlanPtr plan, Datum* values, const char* nulls);
 
 }  // namespace influx::postgres

@@ -30,7 +30,8 @@ enum class TimeKind : std::uint8_t {
 
 /// A column of a table, as far as writing to it is concerned.
 struct Column {
-  std::string name;  ///< UTF-8
+  std::string name;       ///< UTF-8
+  AttrNumber number = 0;  ///< pg_attribute.attnum
   std::int32_t type_modifier = -1;
   /// The type under all domains; values are made of this type.
   Oid type = InvalidOid;
@@ -39,6 +40,9 @@ struct Column {
   ColumnKind kind = ColumnKind::kOther;
   /// Whether leaving the column out of an INSERT differs from writing NULL.
   bool has_default = false;
+  bool is_generated = false;
+  /// Which of ACL_SELECT, ACL_INSERT and ACL_UPDATE the current user has on it.
+  AclMode rights = 0;
   /// Why no value can be written to it ("it is a generated column"), and the SQLSTATE of that; null
   /// where it can.
   const char* refusal = nullptr;
@@ -53,6 +57,8 @@ struct Column {
 /// Index of a column in Table::columns.
 using ColumnIndex = std::int16_t;
 inline constexpr ColumnIndex kNoColumn = -1;
+
+struct Arbiter;
 
 /// A table, view or foreign table that takes points, as it was when it was described. Shared by the
 /// cache and by the batches that hold rows for it.
@@ -96,6 +102,7 @@ class Table {
   std::string time_name;           ///< of the time column, or the one that it would have
   ColumnIndex tags = kNoColumn;    ///< `_tags`, where it is jsonb and can be written
   ColumnIndex fields = kNoColumn;  ///< `_fields`, likewise
+  std::vector<Arbiter> arbiters;   ///< the keys that points may have, the preferred one first
 
   /// Where the keys of the last point were found, in order: points of a measurement mostly repeat
   /// them. Only a guess, for find().
@@ -105,7 +112,7 @@ class Table {
  private:
   Table() = default;
   bool read_catalog(bool wait);
-  void describe_column(const FormData_pg_attribute& attribute, bool may_insert);
+  void describe_column(const FormData_pg_attribute& attribute, AclMode rights);
   void index_columns();
   void find_special_columns();
 

@@ -20,6 +20,7 @@ struct Counters {
   std::uint64_t lost_datagrams = 0;  ///< received, and given up
   std::uint64_t lines = 0;           ///< stored, refused and waiting ones
   std::uint64_t stored = 0;
+  std::uint64_t duplicates = 0;  ///< stored ones that were there already
   std::array<std::uint64_t, ingest::kRefusalKinds> rejected{};  ///< by ingest::RefusalKind
   std::uint64_t batches = 0;                                    ///< written
   std::uint64_t retries = 0;                                    ///< of batches
