@@ -1,5 +1,7 @@
 #include "influx/worker/supervision.h"
 
+#include "influx/schema/own_relation.h"
+#include "influx/worker/listener_table.h"
 #include "influx/worker/supervisors.h"
 
 namespace influx::worker {
@@ -39,6 +41,22 @@ bool is_named() {
   return false;
 }
 
+object_access_hook_type next_access_hook = nullptr;
+
+bool is_listener_table(Oid relation) {
+  const char* name = get_rel_name(relation);
+  return name != nullptr && std::strcmp(name, kListenerTable) == 0 &&
+         schema::own_relation(kListenerTable) == relation;
+}
+
+void on_object_access(ObjectAccessType access, Oid class_id, Oid object, int column,
+                      void* argument) {
+  if (next_access_hook != nullptr) next_access_hook(access, class_id, object, column, argument);
+  if (access != OAT_DROP && access != OAT_POST_ALTER) return;
+  if (class_id == RelationRelationId && column == 0 && is_listener_table(object))
+    wake_supervisor_at_commit();
+}
+
 }  // namespace
 
 Supervision supervision() {
@@ -55,6 +73,10 @@ void wake_supervisor_at_commit() {
   if (!registered) RegisterXactCallback(on_transaction_event, nullptr);
   registered = true;
   wake_at_commit = true;
+}
+
+void watch_listener_table() {
+  next_access_hook = std::exchange(object_access_hook, on_object_access);
 }
 
 }  // namespace influx::worker

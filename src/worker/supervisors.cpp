@@ -9,9 +9,6 @@ namespace {
 
 static_assert(std::atomic<Oid>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
 
-/// Seconds; the supervisor itself waits longer where that is due.
-constexpr int kRestartSeconds = 1;
-
 // Set in the postmaster, and so known to every process of the server.
 bool preloaded = false;
 int times_memory_was_made = 0;
@@ -32,15 +29,16 @@ void make_slots(void* memory) {
     new (slots + i) SupervisorSlot;
 }
 
-void register_supervisor(const char* database) {
+void register_supervisor(const char* database, int slot) {
   BackgroundWorker worker{};
   worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
   worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-  worker.bgw_restart_time = kRestartSeconds;
+  worker.bgw_restart_time = kSupervisorRestartTime;
   strlcpy(worker.bgw_library_name, "influx", sizeof(worker.bgw_library_name));
   strlcpy(worker.bgw_function_name, "SupervisorMain", sizeof(worker.bgw_function_name));
   strlcpy(worker.bgw_type, "influx supervisor", sizeof(worker.bgw_type));
   snprintf(worker.bgw_name, sizeof(worker.bgw_name), "influx supervisor of database %s", database);
+  worker.bgw_main_arg = Int32GetDatum(slot);
   strlcpy(worker.bgw_extra, database, sizeof(worker.bgw_extra));
   RegisterBackgroundWorker(&worker);
 }
@@ -51,9 +49,10 @@ void register_supervisors() {
   preloaded = true;
   next_startup_hook = std::exchange(shmem_startup_hook, on_memory_made);
   if (IsBinaryUpgrade) return;
+  int slot = 0;
   const ListCell* cell = nullptr;
   foreach (cell, supervised_databases()) {
-    register_supervisor(static_cast<const char*>(lfirst(cell)));
+    register_supervisor(static_cast<const char*>(lfirst(cell)), slot++);
   }
 }
 

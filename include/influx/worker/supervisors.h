@@ -4,6 +4,10 @@
 
 namespace influx::worker {
 
+/// Seconds after which the postmaster starts a supervisor again; it waits longer itself where that
+/// is due.
+inline constexpr int kSupervisorRestartTime = 1;
+
 /// What all processes know of the supervisor of a database. In shared memory, with one for each
 /// database that `influx.databases` names, in its order. Plain data, gone with a crash of the
 /// server.
@@ -15,8 +19,8 @@ struct SupervisorSlot {
 };
 
 /// Registers the supervisors with the postmaster: one for each database that `influx.databases`
-/// names. None in a server that is being upgraded. Called once, in the postmaster, when the module
-/// is preloaded.
+/// names, with the number of its slot as argument and the name in bgw_extra. None in a server that
+/// is being upgraded. Called once, in the postmaster, when the module is preloaded.
 void register_supervisors();
 
 /// Whether register_supervisors() was called in this server.
