@@ -44,7 +44,7 @@ postgres::Error bind_error(const Endpoint& endpoint, const Failure& failure) {
 std::vector<std::string> address_list() {
   List* list = NIL;
   const bool valid = postgres::guard(
-      [&] { return postgres::split_addresses(postgres::settings.listen_addresses, &list); });
+      [&] { return postgres::split_list(postgres::settings.listen_addresses, &list); });
   if (!valid)
     throw postgres::Error(ERRCODE_CONFIG_FILE_ERROR, "influx.listen_addresses is malformed");
   std::vector<std::string> addresses;

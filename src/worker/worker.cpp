@@ -7,6 +7,7 @@
 #include "influx/postgres/transaction.h"
 #include "influx/schema/table_counts.h"
 #include "influx/transport/clock.h"
+#include "influx/worker/overrides.h"
 #include "influx/worker/role_watch.h"
 #include "influx/worker/signals.h"
 
@@ -209,6 +210,7 @@ void Worker::handle_interrupts() {
 
 void Worker::reload() {
   ProcessConfigFile(PGC_SIGHUP);
+  take_overrides(arguments_, registration_, false);
   std::optional<postgres::Error> failure;
   try {
     // First, since it can do its part where an address cannot be had.

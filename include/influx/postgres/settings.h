@@ -55,6 +55,7 @@ struct Settings {
   int row_source;       ///< RowSourceSetting
   bool notify;
   int log_interval;  ///< s, or 0 for never
+  char* databases;      ///< with a supervisor; the same until the server ends
 };
 
 extern Settings settings;
@@ -62,8 +63,9 @@ extern Settings settings;
 /// Defines the settings and reserves their prefix. Called once, when the module is loaded.
 void define_settings();
 
-/// Splits the list in `value` as the server splits its own lists of addresses. Returns a List of
-/// char *, in the current memory context; NIL for an empty list. False on a syntax error.
-bool split_addresses(const char* value, List** addresses);
+/// Splits the list in `value` as the server splits its own lists of addresses: names keep their
+/// case. Returns a List of char *, in the current memory context; NIL for an empty list. False on a
+/// syntax error.
+bool split_list(const char* value, List** elements);
 
 }  // namespace influx::postgres
