@@ -3,18 +3,21 @@
 
 -- Listeners that survive a restart ----------------------------------------------------------------
 
+-- Constraints are for what is always wrong. The rest is checked by the functions, and not by the table: a
+-- restore brings its rows before rights are granted.
 CREATE TABLE influx_listeners (
   name name PRIMARY KEY CHECK (name <> ''),
-  schema name NOT NULL,
-  role name NOT NULL,
+  schema name NOT NULL CHECK (schema <> '' AND schema !~ '^pg_' AND schema <> 'information_schema'),
+  role name NOT NULL CHECK (role <> ''),
   transport text NOT NULL DEFAULT 'udp' CHECK (transport = 'udp'),
-  address text,
-  service text NOT NULL,
-  "precision" text NOT NULL DEFAULT 'ns',
+  address text CHECK (address <> ''),
+  service text NOT NULL CHECK (service <> ''),
+  "precision" text NOT NULL DEFAULT 'ns'
+    CHECK ("precision" IN ('n', 'ns', 'u', 'us', 'ms', 's', 'm', 'h', 'auto')),
   workers integer NOT NULL DEFAULT 1 CHECK (workers BETWEEN 1 AND 64),
-  batch_size integer,
-  batch_timeout text,
-  read_buffer text,
+  batch_size integer CHECK (batch_size BETWEEN 1 AND 1000000),
+  batch_timeout text CHECK (batch_timeout <> ''),
+  read_buffer text CHECK (read_buffer <> ''),
   allowed_sources text,
   enabled boolean NOT NULL DEFAULT true
 );
@@ -29,5 +32,110 @@ COMMENT ON COLUMN influx_listeners.batch_timeout IS 'instead of influx.batch_tim
 COMMENT ON COLUMN influx_listeners.read_buffer IS 'instead of influx.read_buffer';
 COMMENT ON COLUMN influx_listeners.allowed_sources IS 'instead of influx.allowed_sources';
 SELECT pg_catalog.pg_extension_config_dump('influx_listeners', '');
+
+CREATE FUNCTION listener_create(
+  name name, schema regnamespace, service text, role name DEFAULT NULL, address text DEFAULT NULL,
+  "precision" text DEFAULT 'ns', workers integer DEFAULT 1, batch_size integer DEFAULT NULL,
+  batch_timeout text DEFAULT NULL, read_buffer text DEFAULT NULL, allowed_sources text DEFAULT NULL,
+  enabled boolean DEFAULT true, transport text DEFAULT 'udp')
+RETURNS void
+AS 'MODULE_PATHNAME', 'influx_listener_create'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION listener_create(name, regnamespace, text, name, text, text, integer, integer, text, text, text, boolean, text)
+IS 'add a listener that is started with the server';
+
+CREATE FUNCTION listener_create(
+  name name, schema regnamespace, service integer, role name DEFAULT NULL, address text DEFAULT NULL,
+  "precision" text DEFAULT 'ns', workers integer DEFAULT 1, batch_size integer DEFAULT NULL,
+  batch_timeout text DEFAULT NULL, read_buffer text DEFAULT NULL, allowed_sources text DEFAULT NULL,
+  enabled boolean DEFAULT true, transport text DEFAULT 'udp')
+RETURNS void
+AS 'MODULE_PATHNAME', 'influx_listener_create_port'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION listener_create(name, regnamespace, integer, name, text, text, integer, integer, text, text, text, boolean, text)
+IS 'add a listener that is started with the server';
+
+CREATE FUNCTION listener_alter(
+  name name, service text DEFAULT NULL, schema regnamespace DEFAULT NULL, role name DEFAULT NULL, address text DEFAULT NULL,
+  "precision" text DEFAULT NULL, workers integer DEFAULT NULL, batch_size integer DEFAULT NULL,
+  batch_timeout text DEFAULT NULL, read_buffer text DEFAULT NULL, allowed_sources text DEFAULT NULL,
+  enabled boolean DEFAULT NULL, reset text[] DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME', 'influx_listener_alter'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION listener_alter(name, text, regnamespace, name, text, text, integer, integer, text, text, text, boolean, text[])
+IS 'change a listener that is started with the server; what is NULL stays as it is';
+
+CREATE FUNCTION listener_alter(
+  name name, service integer, schema regnamespace DEFAULT NULL, role name DEFAULT NULL, address text DEFAULT NULL,
+  "precision" text DEFAULT NULL, workers integer DEFAULT NULL, batch_size integer DEFAULT NULL,
+  batch_timeout text DEFAULT NULL, read_buffer text DEFAULT NULL, allowed_sources text DEFAULT NULL,
+  enabled boolean DEFAULT NULL, reset text[] DEFAULT NULL)
+RETURNS void
+AS 'MODULE_PATHNAME', 'influx_listener_alter_port'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION listener_alter(name, integer, regnamespace, name, text, text, integer, integer, text, text, text, boolean, text[])
+IS 'change a listener that is started with the server; what is NULL stays as it is';
+
+CREATE FUNCTION listener_drop(name name)
+RETURNS void
+AS 'MODULE_PATHNAME', 'influx_listener_drop'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION listener_drop(name)
+IS 'remove a listener that is started with the server, and stop it';
+
+CREATE FUNCTION listener_start(name name)
+RETURNS void
+AS 'MODULE_PATHNAME', 'influx_listener_start'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION listener_start(name)
+IS 'enable a listener: start it, now and with the server';
+
+CREATE FUNCTION listener_stop(name name)
+RETURNS void
+AS 'MODULE_PATHNAME', 'influx_listener_stop'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION listener_stop(name)
+IS 'disable a listener: stop it, and start it no more';
+
+CREATE FUNCTION influx_listeners_changed()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'influx_listeners_changed'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION influx_listeners_changed()
+IS 'trigger of influx_listeners that makes a change known to the supervisor';
+
+CREATE TRIGGER influx_listeners_changed
+AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON influx_listeners
+FOR EACH STATEMENT EXECUTE FUNCTION influx_listeners_changed();
+
+-- A supervisor that waits for this script is woken up when it is committed.
+DELETE FROM influx_listeners WHERE false;
+
+-- A listener is for those who may act as its role, and for those who look after the server.
+ALTER TABLE influx_listeners ENABLE ROW LEVEL SECURITY;
+CREATE POLICY members_of_listener ON influx_listeners FOR SELECT
+USING (pg_catalog.pg_has_role('pg_monitor'::pg_catalog.name, 'USAGE')
+       OR EXISTS (SELECT FROM pg_catalog.pg_roles
+                   WHERE rolname OPERATOR(pg_catalog.=) role AND pg_catalog.pg_has_role(oid, 'USAGE')));
+GRANT SELECT ON influx_listeners TO PUBLIC;
+
+-- Opening ports is for those whom an administrator allows it.
+REVOKE EXECUTE ON FUNCTION
+  listener_create(name, regnamespace, text, name, text, text, integer, integer, text, text, text, boolean, text)
+FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+  listener_create(name, regnamespace, integer, name, text, text, integer, integer, text, text, text, boolean, text)
+FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+  listener_alter(name, text, regnamespace, name, text, text, integer, integer, text, text, text, boolean, text[])
+FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+  listener_alter(name, integer, regnamespace, name, text, text, integer, integer, text, text, text, boolean, text[])
+FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION listener_drop(name) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION listener_start(name) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION listener_stop(name) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION influx_listeners_changed() FROM PUBLIC;
 
 -- In view -----------------------------------------------------------------------------------------

@@ -29,7 +29,6 @@ class Listener {
   std::string addresses() const;
 
  private:
-  std::vector<transport::Endpoint> wanted() const;
   void set_read_buffers();
 
   std::uint16_t port_;
