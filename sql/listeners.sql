@@ -28,6 +28,10 @@ BEGIN
 EXCEPTION WHEN others THEN
   GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
   message := regexp_replace(message, '^(could not resolve address .*"[^:]*): .*', '\1: ...');
+  -- what depends on the server: its limits, and how it shows those of a setting
+  message := regexp_replace(message, ' [(][0-9][^()]* [.][.] [^()]*[)]$', ' (...)');
+  message := regexp_replace(message, 'need [0-9]+ background', 'need ... background');
+  detail := regexp_replace(detail, 'has [0-9]+ at most', 'has ... at most');
   RETURN concat_ws(E'\n', state, message, nullif(detail, ''), nullif(hint, ''));
 END $$;
 GRANT USAGE ON SCHEMA influx_listen TO PUBLIC;

@@ -31,7 +31,7 @@ void report_missing_supervision(int level, Supervision supervision) {
                              database));
     case Supervision::kNotNamed:
       return report(psprintf("influx.databases does not name database \"%s\"", database),
-                    "Add it to influx.databases in postgresql.conf, and reload the configuration.");
+                    "Add it to influx.databases in postgresql.conf, and restart the server.");
     case Supervision::kOff:
       return report(psprintf("the supervisor of database \"%s\" does not run", database),
                     "The server log tells why. It needs one of max_worker_processes.");

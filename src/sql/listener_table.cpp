@@ -91,6 +91,12 @@ void ListenerTable::change(const char* sql, const ListenerDefinition& listener,
 }
 
 void ListenerTable::insert(const ListenerDefinition& listener) const {
+  const char* name = listener.name(ListenerColumn::kName);
+  if (!select("name = $1", name).empty()) {
+    ereport(ERROR,
+            (errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("listener \"%s\" already exists", name),
+             errhint("Choose another name, or change that one by listener_alter().")));
+  }
   change(psprintf("INSERT INTO %s (%s) VALUES (%s)", qualified_name_, kColumnNames, kParameters),
          listener, SPI_OK_INSERT);
 }
