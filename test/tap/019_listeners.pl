@@ -57,6 +57,16 @@ $other->safe_psql('restored', 'CREATE ROLE gardener LOGIN; GRANT USAGE ON SCHEMA
 $other->safe_psql('restored', q{SELECT listener_alter('garden', workers => 3)});
 is($other->safe_psql('restored', q{SELECT workers FROM influx_listeners WHERE name = 'garden'}), 3, 'and then it goes');
 
+# A port that the server has no right to.
+SKIP:
+{
+	my $first = slurp_file('/proc/sys/net/ipv4/ip_unprivileged_port_start');
+	skip 'the server may bind every port', 2 if $first < 1024 || $> == 0;
+	$error = error_of($node, q{SELECT listener_create('low', 'garden', 1023)});
+	is($error->{sqlstate}, '42501', 'a privileged port is refused');
+	is($error->{hint}, 'Ports below 1024 are for privileged processes; choose a higher one.', 'with a hint');
+}
+
 # An upgrade brings the table.
 $node->safe_psql('postgres', 'CREATE DATABASE upgraded');
 $node->safe_psql('upgraded', q{CREATE EXTENSION influx VERSION '1.0'});
@@ -67,7 +77,7 @@ is($node->safe_psql('upgraded', 'SELECT name FROM influx_listeners'), 'new', 'af
 
 # Two sessions that would take the same port: one waits for the other, and is refused.
 my $session = $node->background_psql('upgraded');
-$session->query_safe("BEGIN; SELECT listener_create('first', 'public', $one)");
+$session->query_safe("SET client_min_messages = error; BEGIN; SELECT listener_create('first', 'public', $one)");
 my $waiting = $node->background_psql('upgraded', on_error_stop => 0);
 $waiting->query_until(qr/begun/, "\\echo begun\nSELECT listener_create('late', 'public', $one);\n\\echo ended\n");
 wait_for_value($node, q{SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'ShareRowExclusiveLock'}, 1,
