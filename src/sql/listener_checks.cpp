@@ -66,14 +66,14 @@ bool is_changed(const ListenerDefinition& listener, const ListenerDefinition* be
 /// who may set that.
 void check_overrides(const ListenerDefinition& listener, const ListenerDefinition* before) {
   constexpr struct {
-    ListenerColumn column;
     const char* setting;
+    ListenerColumn column;
     bool is_administrators;
-  } kOverrides[] = {{kAddress, "influx.listen_addresses", true},
-                    {kAllowedSources, "influx.allowed_sources", true},
-                    {kBatchSize, "influx.batch_size", false},
-                    {kBatchTimeout, "influx.batch_timeout", false},
-                    {kReadBuffer, "influx.read_buffer", false}};
+  } kOverrides[] = {{"influx.listen_addresses", kAddress, true},
+                    {"influx.allowed_sources", kAllowedSources, true},
+                    {"influx.batch_size", kBatchSize, false},
+                    {"influx.batch_timeout", kBatchTimeout, false},
+                    {"influx.read_buffer", kReadBuffer, false}};
   for (const auto& each : kOverrides) {
     if (listener.is_null(each.column)) continue;
     postgres::check_setting(each.setting, listener.string(each.column));
