@@ -94,17 +94,14 @@ void RejectTable::insert_all(Oid table) {
 
 /// Makes the plans, which name the table, for where it is now.
 void RejectTable::prepare(Oid table) {
-  StringInfoData qualified;
-  initStringInfo(&qualified);
-  postgres::append_qualified(&qualified, postgres::schema_name(get_rel_namespace(table)),
-                             kRejectTable);
-  if (name_ == qualified.data && trim_plan_ != nullptr) return;
+  const char* qualified = postgres::qualified_name(table);
+  if (name_ == qualified && trim_plan_ != nullptr) return;
   if (insert_plan_ != nullptr) SPI_freeplan(std::exchange(insert_plan_, nullptr));
   if (trim_plan_ != nullptr) SPI_freeplan(std::exchange(trim_plan_, nullptr));
 
   StringInfoData sql;
   initStringInfo(&sql);
-  appendStringInfo(&sql, "INSERT INTO %s (", qualified.data);
+  appendStringInfo(&sql, "INSERT INTO %s (", qualified);
   for (int i = 0; i < kColumnCount; ++i)
     appendStringInfo(&sql, "%s%s", i == 0 ? "" : ", ", kColumns[i]);
   appendStringInfoString(&sql, ") VALUES (");
@@ -119,10 +116,10 @@ void RejectTable::prepare(Oid table) {
       &sql,
       "DELETE FROM %s WHERE id = ANY (ARRAY(SELECT id FROM %s WHERE id <= "
       "(SELECT id FROM %s ORDER BY id DESC OFFSET $1 LIMIT 1) FOR UPDATE SKIP LOCKED))",
-      qualified.data, qualified.data, qualified.data);
+      qualified, qualified, qualified);
   const Oid type = INT8OID;
   trim_plan_ = postgres::prepare_and_keep(sql.data, 1, &type);
-  name_ = qualified.data;
+  name_ = qualified;
 }
 
 void RejectTable::insert(const Reject& reject) {

@@ -53,6 +53,14 @@ bool has_schema_privilege(Oid namespace_oid, Oid role, AclMode mode) {
 #endif
 }
 
+bool may_become(Oid member, Oid role) {
+#if PG_VERSION_NUM >= 160000
+  return member_can_set_role(member, role);
+#else
+  return is_member_of_role(member, role);
+#endif
+}
+
 bool input_value(FmgrInfo* function, char* text, Oid io_parameter, int32 type_modifier,
                  Datum* value, ErrorData** error) {
 #if PG_VERSION_NUM >= 160000

@@ -15,6 +15,14 @@ bool split_list(const char* value, List** elements) {
   return SplitGUCList(pstrdup(value), ',', elements);
 }
 
+void check_setting(const char* name, const char* value) {
+  set_config_option(name, value, PGC_SIGHUP, PGC_S_TEST, GUC_ACTION_SET, false, ERROR, false);
+}
+
+bool may_set(const char* name) {
+  return pg_parameter_aclcheck(name, GetUserId(), ACL_SET) == ACLCHECK_OK;
+}
+
 namespace {
 
 const config_enum_entry kLayouts[] = {

@@ -10,6 +10,14 @@ SPIPlanPtr prepare_and_keep(const char* sql, int count, const Oid* types) {
   return plan;
 }
 
+void execute(const char* sql, int count, Oid* types, Datum* values, const char* nulls,
+             int expected) {
+  const int result = SPI_execute_with_args(sql, count, types, values, nulls, false, 0);
+  if (result != expected) {
+    elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
+  }
+}
+
 std::uint64_t execute_plan(SPIPlanPtr plan, Datum* values, const char* nulls) {
   const int result = SPI_execute_plan(plan, values, nulls, false, 0);
   if (result < 0) elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));

@@ -47,6 +47,15 @@ void append_qualified(StringInfo out, const char* schema, const char* name) {
   append_identifier(out, name);
 }
 
+char* qualified_name(Oid relation) {
+  const char* name = get_rel_name(relation);
+  if (name == nullptr) elog(ERROR, "cache lookup failed for relation %u", relation);
+  StringInfoData qualified;
+  initStringInfo(&qualified);
+  append_qualified(&qualified, schema_name(get_rel_namespace(relation)), name);
+  return qualified.data;
+}
+
 char* schema_name(Oid namespace_oid) {
   char* name = get_namespace_name(namespace_oid);
   if (name == nullptr) {

@@ -4,6 +4,7 @@
 #include "influx/postgres/catalog.h"
 #include "influx/postgres/compat.h"
 #include "influx/postgres/error.h"
+#include "influx/postgres/roles.h"
 #include "influx/postgres/text.h"
 #include "influx/transport/endpoint.h"
 
@@ -46,24 +47,37 @@ std::uint16_t port_of_service(std::string_view service) {
       "Give a port number from 1 to 65535, or a name from the services database (/etc/services).");
 }
 
-void check_schema(Oid namespace_oid) {
+const char* existing_schema(Oid namespace_oid) {
   const char* name = get_namespace_name(namespace_oid);
   if (name == nullptr) {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_SCHEMA),
                     errmsg("schema with OID %u does not exist", namespace_oid),
                     errhint("Create the schema first.")));
   }
+  return name;
+}
+
+void check_schema(Oid namespace_oid, Oid role) {
+  const char* name = existing_schema(namespace_oid);
   if (postgres::is_system_schema(name)) {
     ereport(ERROR, (errcode(ERRCODE_RESERVED_NAME),
                     errmsg("cannot store points in system schema \"%s\"", name),
                     errhint("Create a schema for the tables.")));
   }
-  if (!postgres::has_schema_privilege(namespace_oid, GetUserId(), ACL_USAGE)) {
+  if (!postgres::has_schema_privilege(namespace_oid, role, ACL_USAGE)) {
     ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
                     errmsg("permission denied for schema %s", name),
                     errhint("Grant USAGE on the schema, and CREATE for new tables, to role \"%s\".",
-                            GetUserNameFromId(GetUserId(), false))));
+                            GetUserNameFromId(role, false))));
   }
+}
+
+void check_listener_role(Oid role) {
+  if (postgres::may_log_in(role)) return;
+  ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+                  errmsg("role \"%s\" is not permitted to log in, and so cannot run a listener",
+                         GetUserNameFromId(role, false)),
+                  errhint("Choose a role with LOGIN.")));
 }
 
 std::int64_t statement_time_ns() {

@@ -46,7 +46,7 @@ struct Call {
 
 INFLUX_FUNCTION(influx_insert_lines) {
   const Oid namespace_oid = PG_GETARG_OID(0);
-  influx::sql::check_schema(namespace_oid);
+  influx::sql::check_schema(namespace_oid, GetUserId());
   auto* call = influx::postgres::make_in_context<Call>(CurrentMemoryContext, namespace_oid,
                                                        influx::sql::precision_argument(fcinfo, 2));
   const std::string_view lines = influx::postgres::to_utf8(influx::sql::text_argument(fcinfo, 1));

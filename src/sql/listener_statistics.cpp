@@ -87,6 +87,12 @@ const char* schema_of(const ListenerStatus& listener) {
   return readable(listener.arguments.schema, listener.arguments.encoding);
 }
 
+/// The name in the table influx_listeners; one that worker_launch() has started has none.
+Value listener(const ListenerStatus& listener) {
+  if (listener.supervised.listener[0] == '\0') return {};
+  return name(readable(listener.supervised.listener, listener.arguments.encoding));
+}
+
 /// An element for each address; a last one that is NULL stands for those that had no room.
 Value addresses(const ListenerStatus& listener) {
   std::string_view rest = listener.sockets.addresses;
@@ -156,6 +162,7 @@ struct Column {
 
 constexpr Column kColumns[] = {
     {"pid", [](Listener l) { return l.pid == 0 ? Value{} : value(Int32GetDatum(l.pid)); }},
+    {"listener", listener},
     {"database", [](Listener l) { return name(get_database_name(l.arguments.database)); }},
     {"schema", [](Listener l) { return name(schema_of(l)); }},
     {"role", [](Listener l) { return name(GetUserNameFromId(l.arguments.role, true)); }},
@@ -182,6 +189,7 @@ constexpr Column kColumns[] = {
     {"truncated", [](Listener l) { return count(l.counters.truncated); }},
     {"filtered", [](Listener l) { return count(l.counters.filtered); }},
     {"lost_datagrams", [](Listener l) { return count(l.counters.lost_datagrams); }},
+    {"duplicates", [](Listener l) { return count(l.counters.duplicates); }},
     {"batches", [](Listener l) { return count(l.counters.batches); }},
     {"retries", [](Listener l) { return count(l.counters.retries); }},
     {"batch_rows_p50", [](Listener l) { return rows(l, 50); }},
@@ -196,16 +204,11 @@ constexpr Column kColumns[] = {
     {"stats_reset", [](Listener l) { return time(l.reset); }},
 };
 
-/// A listener that worker_launch() has started has no name, and so no value here.
-Value not_known(Listener) {
-  return {};
-}
-
 ValueOf find_column(const char* name) {
   for (const Column& column : kColumns) {
     if (std::strcmp(column.name, name) == 0) return column.value_of;
   }
-  return not_known;
+  elog(ERROR, "unknown column \"%s\"", name);
 }
 
 /// Fills the result by the names of its columns: what they are is for the version of the extension

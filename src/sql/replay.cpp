@@ -5,6 +5,7 @@
 #include "influx/ingest/reject_table.h"
 #include "influx/postgres/compat.h"
 #include "influx/postgres/error.h"
+#include "influx/postgres/spi.h"
 #include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"
 #include "influx/schema/own_relation.h"
@@ -95,31 +96,16 @@ struct Rejects {
 };
 enum Column { kId = 1, kTime, kSchema, kPrecision, kLine };
 
-void run(const char* sql, int count, Oid* types, Datum* values, const char* nulls, int expected) {
-  const int result = SPI_execute_with_args(sql, count, types, values, nulls, false, 0);
-  if (result != expected) {
-    elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
-  }
-}
-
-const char* qualified_name(Oid table) {
-  StringInfoData name;
-  initStringInfo(&name);
-  postgres::append_qualified(&name, postgres::schema_name(get_rel_namespace(table)),
-                             influx::ingest::kRejectTable);
-  return name.data;
-}
-
 /// The ids of the rows that the caller may see and asks for.
 ArrayType* wanted_ids(FunctionCallInfo fcinfo, const char* table) {
   const postgres::FormerUser caller = postgres::become(GetUserId());
   Oid types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID};
   Datum values[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
   const char nulls[] = {' ', ' ', PG_ARGISNULL(2) ? 'n' : ' ', '\0'};
-  run(psprintf("SELECT array_agg(id) FROM %s WHERE time >= $1 AND time < $2 "
-               "AND ($3 IS NULL OR measurement = $3)",
-               table),
-      lengthof(types), types, values, nulls, SPI_OK_SELECT);
+  postgres::execute(psprintf("SELECT array_agg(id) FROM %s WHERE time >= $1 AND time < $2 "
+                             "AND ($3 IS NULL OR measurement = $3)",
+                             table),
+                    lengthof(types), types, values, nulls, SPI_OK_SELECT);
   postgres::become_again(caller);
   bool is_null = true;
   const Datum ids = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
@@ -131,7 +117,8 @@ Rejects take_rows(const char* table, Oid owner, ArrayType* ids) {
   const postgres::FormerUser caller = postgres::become(owner);
   Oid types[] = {INT8ARRAYOID};
   Datum values[] = {PointerGetDatum(ids)};
-  run(psprintf("SELECT id, time, schema::text, \"precision\", line FROM %s WHERE id = ANY ($1) "
+  postgres::execute(
+      psprintf("SELECT id, time, schema::text, \"precision\", line FROM %s WHERE id = ANY ($1) "
                "ORDER BY schema, \"precision\", id FOR UPDATE SKIP LOCKED",
                table),
       lengthof(types), types, values, nullptr, SPI_OK_SELECT);
@@ -144,8 +131,8 @@ void remove_rows(const char* table, Oid owner, Datum* ids, int count) {
   Oid types[] = {INT8ARRAYOID};
   Datum values[] = {
       PointerGetDatum(construct_array(ids, count, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE))};
-  run(psprintf("DELETE FROM %s WHERE id = ANY ($1)", table), lengthof(types), types, values,
-      nullptr, SPI_OK_DELETE);
+  postgres::execute(psprintf("DELETE FROM %s WHERE id = ANY ($1)", table), lengthof(types), types,
+                    values, nullptr, SPI_OK_DELETE);
   postgres::become_again(caller);
 }
 
@@ -193,7 +180,7 @@ INFLUX_FUNCTION(influx_replay) {
                     errmsg("table \"%s\" of extension influx does not exist",
                            influx::ingest::kRejectTable)));
   }
-  const char* name = qualified_name(table);
+  const char* name = postgres::qualified_name(table);
   ArrayType* wanted = wanted_ids(fcinfo, name);
   if (wanted != nullptr) {
     const Oid owner = postgres::owner_of(table);

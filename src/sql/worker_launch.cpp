@@ -7,29 +7,17 @@
 
 namespace {
 
+using influx::sql::check_listener_role;
 using influx::sql::check_schema;
 using influx::sql::port_of_service;
 using influx::sql::precision_argument;
 using influx::sql::require_argument;
 using influx::sql::service_argument;
 
-/// What would let the worker fail at its own start, said where it can be said better.
-void check_role(Oid role) {
-  HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
-  if (!HeapTupleIsValid(tuple)) elog(ERROR, "role with OID %u does not exist", role);
-  const bool can_log_in = reinterpret_cast<Form_pg_authid>(GETSTRUCT(tuple))->rolcanlogin;
-  ReleaseSysCache(tuple);
-  if (can_log_in) return;
-  ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-                  errmsg("role \"%s\" is not permitted to log in, and so cannot run a listener",
-                         GetUserNameFromId(role, false)),
-                  errhint("Launch as a role with LOGIN.")));
-}
-
 Datum launch(Oid namespace_oid, std::string_view service,
              influx::line_protocol::Precision precision) {
-  check_schema(namespace_oid);
-  check_role(GetUserId());
+  check_schema(namespace_oid, GetUserId());
+  check_listener_role(GetUserId());
   if (RecoveryInProgress()) {
     ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
                     errmsg("cannot launch a listener during recovery"),

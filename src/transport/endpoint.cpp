@@ -63,21 +63,24 @@ bool is_localhost(std::string_view host) noexcept {
   });
 }
 
-/// A copy of `address` with the port; nothing for a family that is not ours.
-std::optional<Endpoint> with_port(const addrinfo& address, std::uint16_t port) noexcept {
-  if (address.ai_family == AF_INET && address.ai_addrlen == sizeof(sockaddr_in)) {
-    sockaddr_in v4{};
-    std::memcpy(&v4, address.ai_addr, sizeof(v4));
-    v4.sin_port = htons(port);
-    return endpoint_of(v4);
+/// What the resolver has found; nothing for a family that is not ours.
+std::optional<Endpoint> endpoint_found(const addrinfo& found) noexcept {
+  const bool ours = (found.ai_family == AF_INET && found.ai_addrlen == sizeof(sockaddr_in)) ||
+                    (found.ai_family == AF_INET6 && found.ai_addrlen == sizeof(sockaddr_in6));
+  if (!ours) return std::nullopt;
+  Endpoint endpoint;
+  std::memcpy(&endpoint.address, found.ai_addr, found.ai_addrlen);
+  endpoint.length = found.ai_addrlen;
+  return endpoint;
+}
+
+/// Whether it is the address that stands for all of its family.
+bool is_every_address(const Endpoint& endpoint) noexcept {
+  if (endpoint.address.ss_family == AF_INET) {
+    return address_of<sockaddr_in>(endpoint).sin_addr.s_addr == htonl(INADDR_ANY);
   }
-  if (address.ai_family == AF_INET6 && address.ai_addrlen == sizeof(sockaddr_in6)) {
-    sockaddr_in6 v6{};
-    std::memcpy(&v6, address.ai_addr, sizeof(v6));
-    v6.sin6_port = htons(port);
-    return endpoint_of(v6);
-  }
-  return std::nullopt;
+  const auto v6 = address_of<sockaddr_in6>(endpoint);
+  return std::memcmp(&v6.sin6_addr, &in6addr_any, sizeof(in6addr_any)) == 0;
 }
 
 /// Asks the resolver. The order is the resolver's; what it says twice is given once.
@@ -114,10 +117,10 @@ std::vector<Endpoint> resolve(std::string_view host, std::uint16_t port, Failure
 
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, &freeaddrinfo);
   for (const addrinfo* each = found; each != nullptr; each = each->ai_next) {
-    const std::optional<Endpoint> endpoint = with_port(*each, port);
-    if (endpoint && std::ranges::find(endpoints, *endpoint) == endpoints.end()) {
-      endpoints.push_back(*endpoint);
-    }
+    const std::optional<Endpoint> address = endpoint_found(*each);
+    if (!address) continue;
+    const Endpoint endpoint = address->with_port(port);
+    if (std::ranges::find(endpoints, endpoint) == endpoints.end()) endpoints.push_back(endpoint);
   }
   if (endpoints.empty()) failure = {0, "the host has neither an IPv4 nor an IPv6 address"};
   return endpoints;
@@ -181,6 +184,27 @@ std::uint16_t Endpoint::port() const noexcept {
     default:
       return 0;
   }
+}
+
+Endpoint Endpoint::with_port(std::uint16_t port) const noexcept {
+  if (address.ss_family == AF_INET) {
+    auto v4 = address_of<sockaddr_in>(*this);
+    v4.sin_port = htons(port);
+    return endpoint_of(v4);
+  }
+  if (address.ss_family == AF_INET6) {
+    auto v6 = address_of<sockaddr_in6>(*this);
+    v6.sin6_port = htons(port);
+    return endpoint_of(v6);
+  }
+  return *this;
+}
+
+bool Endpoint::overlaps(const Endpoint& other) const noexcept {
+  const auto family = address.ss_family;
+  if (family != other.address.ss_family || (family != AF_INET && family != AF_INET6)) return false;
+  if (port() != other.port()) return false;
+  return is_every_address(*this) || is_every_address(other) || *this == other;
 }
 
 bool operator==(const Endpoint& left, const Endpoint& right) noexcept {

@@ -144,6 +144,25 @@ std::uint32_t UdpSocket::drops_since_last() const noexcept {
   return drops ? *drops - std::exchange(seen_drops_, *drops) : 0;
 }
 
+bool may_bind(const Endpoint& endpoint, Failure& failure) {
+  // The kernel looks at the address, then at the right to the port, and then for another socket
+  // there. A socket without SO_REUSEPORT gets no datagrams of others; still it would be in the way
+  // of one that is bound in the same moment, so a port that needs no right is not tried.
+  constexpr std::uint16_t kFirstUnprivileged = 1024;
+  const Endpoint tried = endpoint.port() < kFirstUnprivileged ? endpoint : endpoint.with_port(0);
+  const int descriptor = open_socket(tried);
+  int error = descriptor < 0 ? errno : 0;
+  const Closer closer(descriptor);
+  if (error == 0 &&
+      ((tried.address.ss_family == AF_INET6 && !switch_on(descriptor, IPPROTO_IPV6, IPV6_V6ONLY)) ||
+       ::bind(descriptor, as_sockaddr(tried), tried.length) != 0)) {
+    error = errno;
+  }
+  if (error == 0 || error == EADDRINUSE) return true;
+  failure = system_failure(error);
+  return false;
+}
+
 bool send_datagram(const std::vector<Endpoint>& endpoints, std::string_view payload,
                    Failure& failure) {
   int error = EDESTADDRREQ;

@@ -1,9 +1,8 @@
 #include "influx/worker/listener.h"
 
-#include <cerrno>
-
 #include "influx/postgres/error.h"
 #include "influx/postgres/settings.h"
+#include "influx/worker/addresses.h"
 
 namespace influx::worker {
 
@@ -12,73 +11,9 @@ using transport::Failure;
 using transport::SourceFilter;
 using transport::UdpSocket;
 
-namespace {
-
-/// Whether the kernel was built or configured without the family of an address. Without IPv6 on the
-/// loopback interface it knows the family, and not the address.
-bool is_missing_family(const Endpoint& endpoint, int error_number) noexcept {
-  return error_number == EAFNOSUPPORT ||
-         (error_number == EADDRNOTAVAIL && endpoint.text().starts_with("[::1]"));
-}
-
-postgres::Error bind_error(const Endpoint& endpoint, const Failure& failure) {
-  int sqlstate = ERRCODE_SYSTEM_ERROR;
-  const char* hint = "";
-  if (failure.error_number == EADDRINUSE) {
-    sqlstate = ERRCODE_OBJECT_IN_USE;
-    hint = "Another program listens on this port. Choose another one, or stop that program.";
-  } else if (failure.error_number == EACCES) {
-    sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
-    hint = "Ports below 1024 are for privileged processes; choose a higher one.";
-  } else if (failure.error_number == EADDRNOTAVAIL) {
-    sqlstate = ERRCODE_CONFIG_FILE_ERROR;
-    hint = "Check influx.listen_addresses: this machine does not have the address.";
-  }
-  return {sqlstate,
-          "could not bind UDP socket to " + endpoint.text() + ": " + failure.reason,
-          {},
-          hint};
-}
-
-/// The addresses named by the setting, one a string. Throws where the list is malformed.
-std::vector<std::string> address_list() {
-  List* list = NIL;
-  const bool valid = postgres::guard(
-      [&] { return postgres::split_list(postgres::settings.listen_addresses, &list); });
-  if (!valid)
-    throw postgres::Error(ERRCODE_CONFIG_FILE_ERROR, "influx.listen_addresses is malformed");
-  std::vector<std::string> addresses;
-  const ListCell* cell = nullptr;
-  foreach (cell, list) {
-    addresses.emplace_back(static_cast<const char*>(lfirst(cell)));
-  }
-  return addresses;
-}
-
-}  // namespace
-
-std::vector<Endpoint> Listener::wanted() const {
-  std::vector<Endpoint> endpoints;
-  for (const std::string& address : address_list()) {
-    Failure failure;
-    const std::vector<Endpoint> found = transport::listen_endpoints(address, port_, failure);
-    if (found.empty()) {
-      throw postgres::Error(
-          ERRCODE_CONFIG_FILE_ERROR,
-          "could not resolve address \"" + address + "\" to listen on: " + failure.reason, {},
-          "Check influx.listen_addresses.");
-    }
-    for (const Endpoint& endpoint : found) {
-      if (std::find(endpoints.begin(), endpoints.end(), endpoint) == endpoints.end()) {
-        endpoints.push_back(endpoint);
-      }
-    }
-  }
-  return endpoints;
-}
-
 std::vector<UdpSocket> Listener::configure() {
-  const std::vector<Endpoint> endpoints = wanted();
+  const AddressList addresses = addresses_of_settings();
+  const std::vector<Endpoint> endpoints = resolve(addresses, port_);
   std::vector<UdpSocket> opened;
   std::optional<postgres::Error> passed_over;
   for (const Endpoint& endpoint : endpoints) {
@@ -91,9 +26,9 @@ std::vector<UdpSocket> Listener::configure() {
     if (socket.has_value()) {
       opened.push_back(std::move(*socket));
     } else if (is_missing_family(endpoint, failure.error_number) && endpoints.size() > 1) {
-      passed_over = bind_error(endpoint, failure);
+      passed_over = bind_error(endpoint, failure, addresses);
     } else {
-      throw bind_error(endpoint, failure);
+      throw bind_error(endpoint, failure, addresses);
     }
   }
 

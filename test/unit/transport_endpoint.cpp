@@ -215,5 +215,34 @@ TEST(TransportEndpoint, Ports) {
   EXPECT_EQ(0, Endpoint{}.port());
 }
 
+TEST(TransportEndpoint, WithAnotherPort) {
+  EXPECT_EQ(v4(INADDR_LOOPBACK, 2), v4(INADDR_LOOPBACK, 1).with_port(2));
+  EXPECT_EQ(v6(link_local(), 65535, 7), v6(link_local(), 1, 7).with_port(65535));
+  EXPECT_EQ(Endpoint{}, Endpoint{}.with_port(1));
+}
+
+// In both directions.
+bool overlap(const Endpoint& one, const Endpoint& other) {
+  EXPECT_EQ(one.overlaps(other), other.overlaps(one)) << one.text() << " " << other.text();
+  return one.overlaps(other);
+}
+
+TEST(TransportEndpoint, Overlaps) {
+  EXPECT_TRUE(overlap(v4(INADDR_LOOPBACK, 1), v4(INADDR_LOOPBACK, 1)));
+  EXPECT_TRUE(overlap(v4(INADDR_LOOPBACK, 1), v4(INADDR_ANY, 1)));
+  EXPECT_TRUE(overlap(v4(INADDR_ANY, 1), v4(INADDR_ANY, 1)));
+  EXPECT_TRUE(overlap(v6(in6addr_loopback, 1), v6(in6addr_loopback, 1)));
+  EXPECT_TRUE(overlap(v6(in6addr_loopback, 1), v6(in6addr_any, 1)));
+  EXPECT_TRUE(overlap(v6(link_local(), 1, 1), v6(in6addr_any, 1)));
+
+  EXPECT_FALSE(overlap(v4(INADDR_LOOPBACK, 1), v4(INADDR_LOOPBACK, 2)));
+  EXPECT_FALSE(overlap(v4(INADDR_LOOPBACK, 1), v4(INADDR_ANY, 2)));
+  EXPECT_FALSE(overlap(v4(INADDR_LOOPBACK, 1), v4(INADDR_LOOPBACK + 1, 1)));
+  EXPECT_FALSE(overlap(v6(in6addr_loopback, 1), v6(link_local(), 1)));
+  EXPECT_FALSE(overlap(v6(in6addr_loopback, 1), v6(in6addr_any, 2)));
+  EXPECT_FALSE(overlap(v4(INADDR_ANY, 1), v6(in6addr_any, 1)));
+  EXPECT_FALSE(overlap(Endpoint{}, Endpoint{}));
+}
+
 }  // namespace
 }  // namespace influx::transport

@@ -135,6 +135,47 @@ TEST(TransportUdpSocket, AddressOfAnotherMachineIsRefused) {
   EXPECT_EQ(EADDRNOTAVAIL, failure.error_number);
 }
 
+/// A port that this process has no right to; nothing where all may be bound by this process.
+std::optional<std::uint16_t> privileged_port() {
+  const int descriptor = socket(AF_INET, SOCK_DGRAM, 0);
+  const Endpoint endpoint = loopback(1023);
+  const bool refused = bind(descriptor, reinterpret_cast<const sockaddr*>(&endpoint.address),
+                            endpoint.length) != 0 &&
+                       errno == EACCES;
+  close(descriptor);
+  if (!refused) return std::nullopt;
+  return 1023;
+}
+
+TEST(TransportUdpSocket, MayBindWhatCanBeBound) {
+  Failure failure;
+  EXPECT_TRUE(may_bind(loopback(), failure));
+  EXPECT_TRUE(may_bind(loopback(8089), failure));
+  EXPECT_TRUE(!machine_has_v6() || may_bind(loopback_v6(8089), failure));
+  // Also where the port is taken, with or without sharing.
+  const UdpSocket taken = bound(loopback());
+  EXPECT_TRUE(may_bind(taken.endpoint(), failure));
+  EXPECT_TRUE(failure.reason.empty()) << failure.reason;
+}
+
+TEST(TransportUdpSocket, MayNotBindWhatNeverCanBe) {
+  Failure failure;
+  // TEST-NET-1 of RFC 5737.
+  const Endpoint elsewhere = listen_endpoints("192.0.2.1", 8089, failure).at(0);
+  EXPECT_FALSE(may_bind(elsewhere, failure));
+  EXPECT_EQ(EADDRNOTAVAIL, failure.error_number);
+  EXPECT_FALSE(may_bind(Endpoint{}, failure));
+  EXPECT_NE(0, failure.error_number);
+}
+
+TEST(TransportUdpSocket, MayNotBindAPrivilegedPortWithoutPrivilege) {
+  const std::optional<std::uint16_t> port = privileged_port();
+  if (!port) GTEST_SKIP() << "this process may bind every port";
+  Failure failure;
+  EXPECT_FALSE(may_bind(loopback(*port), failure));
+  EXPECT_EQ(EACCES, failure.error_number);
+}
+
 TEST(TransportUdpSocket, EmptyEndpointIsRefused) {
   Failure failure;
   EXPECT_FALSE(UdpSocket::bind(Endpoint{}, failure));

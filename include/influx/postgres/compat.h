@@ -19,6 +19,9 @@ WaitEventSet* create_wait_event_set(int events);
 /// Whether `role` has right `mode` on schema `namespace_oid`.
 bool has_schema_privilege(Oid namespace_oid, Oid role, AclMode mode);
 
+/// Whether `member` may SET ROLE to `role`.
+bool may_become(Oid member, Oid role);
+
 /// Calls the input function of a type. False, with the report of the error in `error`, where it
 /// does not take `text`; servers before 16 need a subtransaction for that, and get one. REQUIRES: a
 /// transaction. May raise errors that are not about the text.

@@ -63,6 +63,14 @@ extern Settings settings;
 /// Defines the settings and reserves their prefix. Called once, when the module is loaded.
 void define_settings();
 
+/// Raises where setting `name` of the server, or one of ours, would not take `value`, with the
+/// error that the server would have for it in the configuration file.
+void check_setting(const char* name, const char* value);
+
+/// Whether the current user is allowed to give setting `name` a value where only an administrator
+/// may: a superuser, or a role that was granted SET on it.
+bool may_set(const char* name);
+
 /// Splits the list in `value` as the server splits its own lists of addresses: names keep their
 /// case. Returns a List of char *, in the current memory context; NIL for an empty list. False on a
 /// syntax error.

@@ -41,6 +41,9 @@ void append_identifier(StringInfo out, const char* name);
 /// Writes `schema.name`, both quoted where they have to be.
 void append_qualified(StringInfo out, const char* schema, const char* name);
 
+/// `schema.name` of a relation, as append_qualified() writes it. Raises where it was dropped.
+char* qualified_name(Oid relation);
+
 /// The name of a schema, of the server's encoding. Raises undefined_schema where it was dropped.
 char* schema_name(Oid namespace_oid);
 

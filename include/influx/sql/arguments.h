@@ -22,8 +22,15 @@ std::string_view service_argument(FunctionCallInfo fcinfo, int index, bool is_in
 /// The UDP port that `service` means.
 std::uint16_t port_of_service(std::string_view service);
 
-/// Raises where the current user may not look up objects in the schema, or there is none.
-void check_schema(Oid namespace_oid);
+/// The name of a schema. Raises where there is none.
+const char* existing_schema(Oid namespace_oid);
+
+/// Raises where points cannot be stored in the schema by `role`: it belongs to the server, the role
+/// may not look up objects in it, or there is none.
+void check_schema(Oid namespace_oid, Oid role);
+
+/// Raises where no listener can work as `role`: it is not permitted to log in.
+void check_listener_role(Oid role);
 
 /// When the statement came in, in nanoseconds since the Unix epoch: the time of receipt of lines
 /// that are given to a function.

@@ -53,6 +53,12 @@ class UdpSocket {
   mutable std::uint32_t seen_drops_ = 0;
 };
 
+/// Whether this process could bind to `endpoint`, as far as that will not pass: its address is one
+/// of this machine, and its port is not reserved for privileged processes. Whether the port is free
+/// is not asked, and nothing that is sent there is taken from another socket. False, and `failure`
+/// filled, where it could not.
+bool may_bind(const Endpoint& endpoint, Failure& failure);
+
 /// Sends `payload` as one datagram to the first of `endpoints` that does not refuse it at once.
 /// Returns false and fills `failure` with the last refusal where none takes it: too large
 /// (EMSGSIZE), no route, or nothing listens there, as far as the system can tell at once. Does not

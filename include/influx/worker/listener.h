@@ -32,7 +32,6 @@ class Listener {
   std::size_t read_buffer() const noexcept { return read_buffer_; }
 
  private:
-  std::vector<transport::Endpoint> wanted() const;
   void set_read_buffers();
 
   std::uint16_t port_;

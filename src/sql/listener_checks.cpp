@@ -1,0 +1,153 @@
+#include "influx/sql/listener_checks.h"
+
+#include "influx/postgres/compat.h"
+#include "influx/postgres/roles.h"
+#include "influx/postgres/settings.h"
+#include "influx/postgres/text.h"
+#include "influx/sql/arguments.h"
+#include "influx/sql/listener_ports.h"
+
+namespace influx::sql {
+
+namespace {
+
+using enum ListenerColumn;
+
+constexpr int kMostWorkers = 64;
+
+const char* current_user() {
+  return GetUserNameFromId(GetUserId(), false);
+}
+
+ListenerPort port_of(const ListenerDefinition& listener) {
+  return {listener.name(kName), listener.string(kAddress), listener.string(kService)};
+}
+
+void check_name(const ListenerDefinition& listener) {
+  if (*listener.name(kName) != '\0') return;
+  ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                  errmsg("the name of a listener must not be empty")));
+}
+
+void check_transport(const ListenerDefinition& listener) {
+  if (std::strcmp(listener.string(kTransport), "udp") == 0) return;
+  ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                  errmsg("transport \"%s\" is not supported", listener.string(kTransport)),
+                  errhint("Use udp.")));
+}
+
+/// The role of the listener.
+Oid check_role(const ListenerDefinition& listener) {
+  const char* name = listener.name(kRole);
+  const Oid role = get_role_oid(name, false);
+  if (!postgres::may_become(GetUserId(), role)) {
+    ereport(ERROR,
+            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+             errmsg("permission denied to have a listener work as role \"%s\"", name),
+             errdetail("Role \"%s\" may not SET ROLE to it.", current_user()),
+             errhint("Choose a role that you may act as, or have that one granted to you.")));
+  }
+  check_listener_role(role);
+  if (!postgres::may_connect(role)) {
+    ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                    errmsg("permission denied for database %s", get_database_name(MyDatabaseId)),
+                    errhint("Grant CONNECT on the database to role \"%s\".", name)));
+  }
+  return role;
+}
+
+bool is_changed(const ListenerDefinition& listener, const ListenerDefinition* before,
+                ListenerColumn column) {
+  if (before == nullptr || before->is_null(column)) return true;
+  return std::strcmp(listener.string(column), before->string(column)) != 0;
+}
+
+/// An override is a value that its setting would take. Whom a listener hears is for those to say
+/// who may set that.
+void check_overrides(const ListenerDefinition& listener, const ListenerDefinition* before) {
+  constexpr struct {
+    const char* setting;
+    ListenerColumn column;
+    bool is_administrators;
+  } kOverrides[] = {{"influx.listen_addresses", kAddress, true},
+                    {"influx.allowed_sources", kAllowedSources, true},
+                    {"influx.batch_size", kBatchSize, false},
+                    {"influx.batch_timeout", kBatchTimeout, false},
+                    {"influx.read_buffer", kReadBuffer, false}};
+  for (const auto& each : kOverrides) {
+    if (listener.is_null(each.column)) continue;
+    postgres::check_setting(each.setting, listener.string(each.column));
+    if (!each.is_administrators || postgres::may_set(each.setting)) continue;
+    // An address that others have opened is for the port for which they have.
+    const bool is_moved = each.column == kAddress && is_changed(listener, before, kService);
+    if (!is_moved && !is_changed(listener, before, each.column)) continue;
+    ereport(ERROR,
+            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+             errmsg("permission denied to give a listener its own %s", each.setting),
+             errhint("This is for superusers, and for roles that were granted SET on parameter %s.",
+                     each.setting)));
+  }
+}
+
+void check_workers(const ListenerDefinition& listener) {
+  const int workers = listener.integer(kWorkers);
+  if (workers >= 1 && workers <= kMostWorkers) return;
+  ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                  errmsg("a listener has 1 to %d workers, not %d", kMostWorkers, workers)));
+}
+
+/// The processes of `workers`, and the supervisor, within the limit of the server.
+void check_process_count(int workers) {
+  const int needed = workers + 1;
+  if (needed <= max_worker_processes) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+           errmsg("the listeners of database \"%s\" would need %d background workers",
+                  get_database_name(MyDatabaseId), needed),
+           errdetail("The server has %d at most (max_worker_processes). One of those needed is the "
+                     "supervisor.",
+                     max_worker_processes),
+           errhint("Raise max_worker_processes, or choose fewer workers.")));
+}
+
+}  // namespace
+
+void check_may_change(const ListenerDefinition& listener) {
+  const char* role = listener.name(kRole);
+  const Oid oid = get_role_oid(role, true);
+  const bool may = oid == InvalidOid ? superuser() : postgres::may_become(GetUserId(), oid);
+  if (may) return;
+  ereport(ERROR,
+          (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+           errmsg("permission denied for listener \"%s\"", listener.name(kName)),
+           oid == InvalidOid
+               ? errdetail("Its role \"%s\" does not exist; then it is for superusers.", role)
+               : errdetail("It works as role \"%s\", and role \"%s\" may not SET ROLE to that.",
+                           role, current_user())));
+}
+
+void check_definition(const ListenerDefinition& listener, const ListenerDefinition* before) {
+  check_name(listener);
+  check_transport(listener);
+  const Oid role = check_role(listener);
+  check_schema(get_namespace_oid(listener.name(kSchema), false), role);
+  check_workers(listener);
+  check_overrides(listener, before);
+  check_port(port_of(listener));
+}
+
+void check_beside(const ListenerDefinition& listener, std::span<const ListenerDefinition> others) {
+  if (!listener.flag(kEnabled)) return;
+  auto* ports = static_cast<ListenerPort*>(palloc(sizeof(ListenerPort) * (others.size() + 1)));
+  std::size_t count = 0;
+  int workers = listener.integer(kWorkers);
+  for (const ListenerDefinition& other : others) {
+    if (!other.flag(kEnabled)) continue;
+    workers += other.integer(kWorkers);
+    ports[count++] = port_of(other);
+  }
+  check_process_count(workers);
+  check_port_is_free(port_of(listener), {ports, count});
+}
+
+}  // namespace influx::sql

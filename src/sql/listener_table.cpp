@@ -1,0 +1,119 @@
+#include "influx/sql/listener_table.h"
+
+#include "influx/postgres/spi.h"
+#include "influx/postgres/text.h"
+#include "influx/postgres/transaction.h"
+#include "influx/schema/own_relation.h"
+
+namespace influx::sql {
+
+namespace {
+
+constexpr const char* kTableName = "influx_listeners";
+
+// In the order of ListenerColumn.
+constexpr const char* kColumnNames =
+    "name, schema, role, transport, address, service, \"precision\", workers, batch_size, "
+    "batch_timeout, read_buffer, allowed_sources, enabled";
+constexpr const char* kParameters = "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13";
+const Oid kTypes[] = {NAMEOID, NAMEOID, NAMEOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+                      INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, BOOLOID};
+static_assert(lengthof(kTypes) == kListenerColumns);
+
+ListenerDefinition definition_of_row(HeapTuple row, TupleDesc descriptor) {
+  ListenerDefinition listener;
+  for (std::size_t i = 0; i < kListenerColumns; ++i) {
+    bool is_null = false;
+    const Datum value = SPI_getbinval(row, descriptor, static_cast<int>(i) + 1, &is_null);
+    if (!is_null) listener.set(static_cast<ListenerColumn>(i), value);
+  }
+  return listener;
+}
+
+}  // namespace
+
+ListenerTable::ListenerTable() {
+  const Oid table = schema::own_relation(kTableName);
+  if (table == InvalidOid) {
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+                    errmsg("table \"%s\" of extension influx does not exist", kTableName)));
+  }
+  // What was checked against the other rows has to hold until the commit.
+  LockRelationOid(table, ShareRowExclusiveLock);
+  qualified_name_ = postgres::qualified_name(table);
+  owner_ = postgres::owner_of(table);
+}
+
+std::span<const ListenerDefinition> ListenerTable::select(const char* condition,
+                                                          const char* name) const {
+  const postgres::FormerUser caller = postgres::become(owner_);
+  Oid types[] = {NAMEOID};
+  Datum values[] = {DirectFunctionCall1(namein, CStringGetDatum(name))};
+  postgres::execute(psprintf("SELECT %s FROM %s WHERE %s ORDER BY name", kColumnNames,
+                             qualified_name_, condition),
+                    lengthof(types), types, values, nullptr, SPI_OK_SELECT);
+  postgres::become_again(caller);
+  auto* listeners = static_cast<ListenerDefinition*>(
+      palloc(sizeof(ListenerDefinition) * std::max<std::uint64_t>(SPI_processed, 1)));
+  for (std::uint64_t i = 0; i < SPI_processed; ++i)
+    listeners[i] = definition_of_row(SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+  return {listeners, SPI_processed};
+}
+
+ListenerDefinition ListenerTable::find(const char* name) const {
+  const auto found = select("name = $1", name);
+  if (found.empty()) {
+    ereport(ERROR,
+            (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("listener \"%s\" does not exist", name),
+             errhint("Table influx_listeners shows the listeners of this database.")));
+  }
+  return found.front();
+}
+
+std::span<const ListenerDefinition> ListenerTable::others(const char* name) const {
+  return select("name <> $1", name);
+}
+
+void ListenerTable::change(const char* sql, const ListenerDefinition& listener,
+                           int expected) const {
+  Oid types[kListenerColumns];
+  Datum values[kListenerColumns];
+  char nulls[kListenerColumns + 1] = {};
+  for (std::size_t i = 0; i < kListenerColumns; ++i) {
+    const auto column = static_cast<ListenerColumn>(i);
+    types[i] = kTypes[i];
+    values[i] = listener.value(column);
+    nulls[i] = listener.is_null(column) ? 'n' : ' ';
+  }
+  const postgres::FormerUser caller = postgres::become(owner_);
+  postgres::execute(sql, kListenerColumns, types, values, nulls, expected);
+  postgres::become_again(caller);
+}
+
+void ListenerTable::insert(const ListenerDefinition& listener) const {
+  const char* name = listener.name(ListenerColumn::kName);
+  if (!select("name = $1", name).empty()) {
+    ereport(ERROR,
+            (errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("listener \"%s\" already exists", name),
+             errhint("Choose another name, or change that one by listener_alter().")));
+  }
+  change(psprintf("INSERT INTO %s (%s) VALUES (%s)", qualified_name_, kColumnNames, kParameters),
+         listener, SPI_OK_INSERT);
+}
+
+void ListenerTable::update(const ListenerDefinition& listener) const {
+  change(psprintf("UPDATE %s SET (%s) = (%s) WHERE name = $1", qualified_name_, kColumnNames,
+                  kParameters),
+         listener, SPI_OK_UPDATE);
+}
+
+void ListenerTable::remove(const char* name) const {
+  const postgres::FormerUser caller = postgres::become(owner_);
+  Oid types[] = {NAMEOID};
+  Datum values[] = {DirectFunctionCall1(namein, CStringGetDatum(name))};
+  postgres::execute(psprintf("DELETE FROM %s WHERE name = $1", qualified_name_), lengthof(types),
+                    types, values, nullptr, SPI_OK_DELETE);
+  postgres::become_again(caller);
+}
+
+}  // namespace influx::sql

@@ -1,0 +1,93 @@
+# The table of listeners goes through a dump: into another database, with its schema and roles into another
+# server, and to where the library is not preloaded.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use InfluxTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('dumped');
+my ($one, $two) = (free_udp_port(), free_udp_port());
+my $rows = q{SELECT * FROM influx_listeners ORDER BY name};
+
+$node->safe_psql('postgres', <<"SQL");
+CREATE SCHEMA garden;
+CREATE ROLE gardener LOGIN;
+GRANT USAGE ON SCHEMA garden TO gardener;
+SELECT listener_create('garden', 'garden', $one, role => 'gardener', address => '127.0.0.1, ::1',
+  "precision" => 'ms', workers => 2, batch_size => 10, batch_timeout => '1s', read_buffer => '1MB',
+  allowed_sources => '127.0.0.0/8');
+SELECT listener_create('cellar', 'public', $two, enabled => false);
+SQL
+my $expected = $node->safe_psql('postgres', $rows);
+is(scalar(split /\n/, $expected), 2, 'there are two listeners');
+
+# Into another database of the server.
+my $dump = $node->basedir . '/dump.sql';
+$node->command_ok([ 'pg_dump', '--file', $dump, $node->connstr('postgres') ], 'the database is dumped');
+my $text = slurp_file($dump);
+unlike($text, qr/CREATE (?:TRIGGER|POLICY|TABLE|FUNCTION)[^\n]*listener/, 'what the extension makes is not in the dump');
+$node->safe_psql('postgres', 'CREATE DATABASE restored');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, $node->connstr('restored') ],
+	'and restored into another one');
+is($node->safe_psql('restored', $rows), $expected, 'the listeners are there');
+is($node->safe_psql('restored', q{SELECT count(*) FROM pg_trigger WHERE tgrelid = 'influx_listeners'::regclass}),
+	1, 'and the trigger, once');
+
+# The functions go on there. Listeners of other databases are not compared.
+$node->safe_psql('restored', q{SELECT listener_alter('garden', workers => 1)});
+is($node->safe_psql('restored', q{SELECT workers FROM influx_listeners WHERE name = 'garden'}), 1, 'they can be changed');
+my $error = error_of($node, "SELECT listener_create('second', 'garden', $one)", database => 'restored');
+is($error->{sqlstate}, '55006', 'and are compared with new ones');
+
+# Into another server: the rows come before the roles have their rights, or are there at all.
+my $other = new_node('restored');
+$other->safe_psql('postgres', 'CREATE DATABASE restored');
+my $data = $node->basedir . '/data.sql';
+$node->command_ok([ 'pg_dump', '--no-privileges', '--file', $data, $node->connstr('postgres') ], 'dumped without rights');
+$other->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $data, $other->connstr('restored') ],
+	'and restored where there are no such roles');
+is($other->safe_psql('restored', $rows), $expected, 'the listeners are there');
+$error = error_of($other, q{SELECT listener_alter('garden', workers => 3)}, database => 'restored');
+is("$error->{sqlstate} $error->{message}", '42704 role "gardener" does not exist', 'what is missing is told');
+$other->safe_psql('restored', 'CREATE ROLE gardener LOGIN; GRANT USAGE ON SCHEMA garden TO gardener');
+$other->safe_psql('restored', q{SELECT listener_alter('garden', workers => 3)});
+is($other->safe_psql('restored', q{SELECT workers FROM influx_listeners WHERE name = 'garden'}), 3, 'and then it goes');
+
+# A port that the server has no right to.
+SKIP:
+{
+	my $first = slurp_file('/proc/sys/net/ipv4/ip_unprivileged_port_start');
+	skip 'the server may bind every port', 2 if $first < 1024 || $> == 0;
+	$error = error_of($node, q{SELECT listener_create('low', 'garden', 1023)});
+	is($error->{sqlstate}, '42501', 'a privileged port is refused');
+	is($error->{hint}, 'Ports below 1024 are for privileged processes; choose a higher one.', 'with a hint');
+}
+
+# An upgrade brings the table.
+$node->safe_psql('postgres', 'CREATE DATABASE upgraded');
+$node->safe_psql('upgraded', q{CREATE EXTENSION influx VERSION '1.0'});
+is($node->safe_psql('upgraded', q{SELECT to_regclass('influx_listeners') IS NULL}), 't', 'version 1.0 has no listeners');
+$node->safe_psql('upgraded', q{ALTER EXTENSION influx UPDATE TO '1.1'});
+$node->safe_psql('upgraded', "SELECT listener_create('new', 'public', $two)");
+is($node->safe_psql('upgraded', 'SELECT name FROM influx_listeners'), 'new', 'after an upgrade there can be some');
+
+# Two sessions that would take the same port: one waits for the other, and is refused.
+my $session = $node->background_psql('upgraded');
+$session->query_safe("SET client_min_messages = error; BEGIN; SELECT listener_create('first', 'public', $one)");
+my $waiting = $node->background_psql('upgraded', on_error_stop => 0);
+$waiting->query_until(qr/begun/, "\\echo begun\nSELECT listener_create('late', 'public', $one);\n\\echo ended\n");
+wait_for_value($node, q{SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'ShareRowExclusiveLock'}, 1,
+	'a second one waits', 'upgraded');
+is($node->safe_psql('upgraded', 'SELECT name FROM influx_listeners'), 'new', 'readers do not');
+$session->query_safe('COMMIT');
+$session->quit;
+$waiting->query('SELECT 1');
+$waiting->quit;
+is($node->safe_psql('upgraded', 'SELECT name FROM influx_listeners ORDER BY name'), "first\nnew", 'and is refused');
+$node->stop;
+$other->stop;
+done_testing();
