@@ -27,6 +27,16 @@ uint32 listener_wait_event() {
 #endif
 }
 
+uint32 supervisor_wait_event() {
+#if PG_VERSION_NUM >= 170000
+  static uint32 event = 0;
+  if (event == 0) event = WaitEventExtensionNew("InfluxSupervisor");
+  return event;
+#else
+  return PG_WAIT_EXTENSION;
+#endif
+}
+
 WaitEventSet* create_wait_event_set(int events) {
 #if PG_VERSION_NUM >= 170000
   return CreateWaitEventSet(nullptr, events);

@@ -11,8 +11,8 @@ namespace influx::postgres {
 // The server writes the boot values into it when the settings are defined.
 constinit Settings settings{};
 
-bool split_addresses(const char* value, List** addresses) {
-  return SplitGUCList(pstrdup(value), ',', addresses);
+bool split_list(const char* value, List** elements) {
+  return SplitGUCList(pstrdup(value), ',', elements);
 }
 
 void check_setting(const char* name, const char* value) {
@@ -38,12 +38,28 @@ const config_enum_entry kRejects[] = {{"table", kRejectsTable, false},
 
 bool check_listen_addresses(char** value, void**, GucSource) {
   List* addresses = NIL;
-  if (!split_addresses(*value, &addresses)) {
+  if (!split_list(*value, &addresses)) {
     GUC_check_errdetail("List syntax is invalid.");
     return false;
   }
   if (addresses == NIL) {
     GUC_check_errdetail("At least one address is needed.");
+    return false;
+  }
+  return true;
+}
+
+bool check_databases(char** value, void**, GucSource) {
+  List* names = NIL;
+  if (!split_list(*value, &names)) {
+    GUC_check_errdetail("List syntax is invalid.");
+    return false;
+  }
+  const ListCell* cell = nullptr;
+  foreach (cell, names) {
+    const std::size_t length = std::strlen(static_cast<const char*>(lfirst(cell)));
+    if (length > 0 && length < NAMEDATALEN) continue;
+    GUC_check_errdetail("The name of a database has 1 to %d bytes.", NAMEDATALEN - 1);
     return false;
   }
   return true;
@@ -170,6 +186,14 @@ void define_settings() {
       "a planner refuses the tuplestore.",
       &settings.row_source, kRowSourceAuto, kRowSources, PGC_USERSET,
       GUC_NOT_IN_SAMPLE | GUC_NO_SHOW_ALL, nullptr, nullptr, nullptr);
+  // The server takes a setting that needs a restart only from a module that it loads at its start;
+  // in another one it has no effect.
+  DefineCustomStringVariable(
+      "influx.databases", "Databases whose listeners are started with the server.",
+      "A comma-separated list. Takes effect where influx is in shared_preload_libraries.",
+      &settings.databases, "",
+      process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP, GUC_LIST_INPUT,
+      check_databases, nullptr, nullptr);
   MarkGUCPrefixReserved("influx");
 }
 

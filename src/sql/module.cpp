@@ -3,9 +3,14 @@
 #include "influx/postgres/compat.h"
 #include "influx/postgres/error.h"
 #include "influx/postgres/settings.h"
+#include "influx/worker/supervision.h"
+#include "influx/worker/supervisors.h"
 
 INFLUX_MODULE("1.1");
 
 INFLUX_INIT() {
   influx::postgres::define_settings();
+  if (!process_shared_preload_libraries_in_progress) return;
+  influx::worker::register_supervisors();
+  influx::worker::watch_listener_table();
 }

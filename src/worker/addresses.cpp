@@ -17,7 +17,7 @@ AddressList addresses_of_settings() {
 std::vector<Endpoint> resolve(const AddressList& addresses, std::uint16_t port) {
   const std::string check = std::string("Check ") + addresses.source + ".";
   List* list = NIL;
-  if (!postgres::guard([&] { return postgres::split_addresses(addresses.text, &list); })) {
+  if (!postgres::guard([&] { return postgres::split_list(addresses.text, &list); })) {
     throw postgres::Error(addresses.sqlstate, "the list of addresses to listen on is malformed", {},
                           check);
   }

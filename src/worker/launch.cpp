@@ -6,8 +6,6 @@
 
 namespace influx::worker {
 
-namespace {
-
 std::uint64_t random_token() {
   std::uint64_t token = 0;
   if (!pg_strong_random(&token, sizeof(token))) {
@@ -16,11 +14,15 @@ std::uint64_t random_token() {
   return token;
 }
 
-BackgroundWorkerHandle* register_worker(const LaunchArguments& arguments, dsm_handle channel) {
+namespace {
+
+/// nullptr where no worker slot is free.
+BackgroundWorkerHandle* register_worker(const LaunchArguments& arguments, dsm_handle channel,
+                                        int restart_time) {
   BackgroundWorker worker{};
   worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
   worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-  worker.bgw_restart_time = postgres::settings.restart_time;  // -1 is BGW_NEVER_RESTART
+  worker.bgw_restart_time = restart_time;
   strlcpy(worker.bgw_library_name, "influx", sizeof(worker.bgw_library_name));
   strlcpy(worker.bgw_function_name, "WorkerMain", sizeof(worker.bgw_function_name));
   strlcpy(worker.bgw_type, "influx listener", sizeof(worker.bgw_type));
@@ -31,12 +33,7 @@ BackgroundWorkerHandle* register_worker(const LaunchArguments& arguments, dsm_ha
   worker.bgw_notify_pid = MyProcPid;
 
   BackgroundWorkerHandle* registered = nullptr;
-  if (!RegisterDynamicBackgroundWorker(&worker, &registered)) {
-    ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-                    errmsg("no background worker slot is free for the listener"),
-                    errhint("Raise max_worker_processes, or stop a worker that is not needed.")));
-  }
-  return registered;
+  return RegisterDynamicBackgroundWorker(&worker, &registered) ? registered : nullptr;
 }
 
 /// Waits until the worker listens or has ended. Returns its pid, or 0 where it never listened. One
@@ -67,7 +64,13 @@ void give_up(int, Datum worker) {
 int launch(LaunchArguments arguments) {
   arguments.token = random_token();
   StartChannel channel = StartChannel::open(arguments.token);
-  BackgroundWorkerHandle* worker = register_worker(arguments, channel.handle());
+  BackgroundWorkerHandle* worker =
+      register_worker(arguments, channel.handle(),
+                      postgres::settings.restart_time);  // -1 is BGW_NEVER_RESTART
+  if (worker == nullptr) {
+    ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("%s", kNoSlot),
+                    errhint("Raise max_worker_processes, or stop a worker that is not needed.")));
+  }
   const Datum handle = PointerGetDatum(worker);
   before_shmem_exit(give_up, handle);
   int pid = 0;
@@ -86,6 +89,10 @@ int launch(LaunchArguments arguments) {
   }
   channel.close();
   return pid;
+}
+
+BackgroundWorkerHandle* start_supervised(const LaunchArguments& arguments) {
+  return register_worker(arguments, DSM_HANDLE_INVALID, BGW_NEVER_RESTART);
 }
 
 }  // namespace influx::worker

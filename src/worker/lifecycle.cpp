@@ -5,6 +5,7 @@
 #include "influx/transport/clock.h"
 #include "influx/worker/restart_policy.h"
 #include "influx/worker/signals.h"
+#include "influx/worker/supervisors.h"
 
 namespace influx::worker {
 
@@ -43,9 +44,13 @@ bool Lifecycle::begin(dsm_handle channel) {
       },
       0);
 
-  is_restart_ = !channel_.attach(channel, arguments_.token);
-  attempt([&] { registration_.enter(arguments_); });
-  if (!is_restart_) return true;
+  is_restart_ = !arguments_.supervised && !channel_.attach(channel, arguments_.token);
+  bool entered = false;
+  attempt([&] {
+    supervisors();  // end() wakes one up, and must not be the first to attach
+    entered = registration_.enter(arguments_);
+  });
+  if (!is_restart_) return entered;
   registration_.note_restart();
   registration_.set_state(ListenerState::kFailed);
   const bool may_start = wait_to_restart();
@@ -121,29 +126,45 @@ bool Lifecycle::ends_for_good(int exit_code) const noexcept {
 void Lifecycle::end(int exit_code) {
   for_good_ = ends_for_good(exit_code);
   const bool is_failure = exit_code != 0 && !shutdown_requested() && PostmasterIsAlive();
+  if (!registration_.entered()) return;
   // An error that the log does not take does not come by the hook either.
   const char* reason = failed_ ? failure_message_ : "it ended for a reason that was not logged";
+  if (arguments_.supervised) {
+    if (is_failure) note_end(reason);
+    registration_.leave(is_failure ? ListenerState::kFailed : ListenerState::kStarting);
+    wake_supervisor(arguments_.database, false);
+    return;
+  }
   if (is_failure && for_good_ && (is_restart_ || listening_since_ns_ != 0))
     tell_not_restarted(reason);
-  if (!for_good_) {
-    const bool recovered = listening_since_ns_ != 0 &&
-                           monotonic_ns() - listening_since_ns_ > kRecoveredAfter * kNsPerSecond;
-    const int failures = recovered ? 1 : registration_.failures() + 1;
-    registration_.set_failures(failures);
-    registration_.note_failure(failure_sqlstate_, reason);
-    ereport(LOG,
-            (errmsg("influx: the listener for schema \"%s\" on port %u is started again in %d s",
-                    arguments_.schema, arguments_.port,
-                    seconds_to_restart(failures, settings.restart_time))));
-  }
-  registration_.leave(!for_good_);
+  if (!for_good_) note_end(reason);
+  registration_.leave(for_good_ ? ListenerState::kNone : ListenerState::kFailed);
+}
+
+/// The process has failed, and is going to be followed by another one.
+void Lifecycle::note_end(const char* reason) {
+  const bool recovered = listening_since_ns_ != 0 &&
+                         monotonic_ns() - listening_since_ns_ > kRecoveredAfter * kNsPerSecond;
+  const int failures = recovered ? 1 : registration_.failures() + 1;
+  registration_.set_failures(failures);
+  registration_.note_failure(failure_sqlstate_, reason);
+  const int seconds =
+      arguments_.supervised
+          ? seconds_to_supervised_restart(failures, settings.restart_time, failure_sqlstate_)
+          : seconds_to_restart(failures, settings.restart_time);
+  if (seconds < 0) return tell_not_restarted(reason);
+  ereport(LOG, (errmsg("influx: the listener for schema \"%s\" on port %u is started again in %d s",
+                       arguments_.schema, arguments_.port, seconds)));
 }
 
 void Lifecycle::tell_not_restarted(const char* reason) const {
   ereport(WARNING,
           (errmsg("influx: the listener for schema \"%s\" on port %u is not started again",
                   arguments_.schema, arguments_.port),
-           errdetail_internal("%s", reason), errhint("Launch it again when the cause is gone.")));
+           errdetail_internal("%s", reason),
+           arguments_.supervised
+               ? errhint("It is when the table influx_listeners is changed, or at a reload.")
+               : errhint("Launch it again when the cause is gone.")));
 }
 
 }  // namespace influx::worker

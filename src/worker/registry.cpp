@@ -1,6 +1,9 @@
 #include "influx/worker/registry.h"
 
+#include <csignal>
+
 #include "influx/postgres/compat.h"
+#include "influx/transport/clock.h"
 
 namespace influx::worker {
 
@@ -32,12 +35,19 @@ struct Table {
 constexpr int kMostLooks = 100;
 constexpr long kLookAgainUs = 10;
 
+/// Entries beyond the number of worker slots, for supervised listeners that have no process.
+constexpr int kWithoutProcess = 128;
+
+int table_size() noexcept {
+  return max_worker_processes + kWithoutProcess;
+}
+
 void make_table(void* memory) {
   auto* made = static_cast<Table*>(memory);
   made->tranche = LWLockNewTrancheId();
   LWLockInitialize(&made->lock, made->tranche);
-  // Each takes one of the worker slots, and gives its entry back before that.
-  made->size = max_worker_processes;
+  // A process takes one of the worker slots, and gives its entry back before that.
+  made->size = table_size();
   for (Entry& entry : made->all())
     new (&entry) Entry;
 }
@@ -46,7 +56,7 @@ Table& table() {
   static Table* mapped = nullptr;
   if (mapped == nullptr) {
     const Size size = add_size(offsetof(Table, entries),
-                               mul_size(sizeof(Entry), static_cast<Size>(max_worker_processes)));
+                               mul_size(sizeof(Entry), static_cast<Size>(table_size())));
     mapped = static_cast<Table*>(postgres::named_segment("influx listeners", size, make_table));
     LWLockRegisterTranche(mapped->tranche, "influx_listeners");
   }
@@ -60,6 +70,41 @@ void with_lock(LWLockMode mode, Change&& change) {
   LWLockAcquire(lock, mode);
   change();
   LWLockRelease(lock);
+}
+
+/// The entry of a token, or nullptr. REQUIRES: the lock.
+Entry* find_entry(std::uint64_t token) noexcept {
+  for (Entry& entry : table().all()) {
+    if (entry.status.state != ListenerState::kNone && entry.status.arguments.token == token)
+      return &entry;
+  }
+  return nullptr;
+}
+
+/// A free entry, or nullptr. REQUIRES: the lock.
+Entry* find_free_entry() noexcept {
+  for (Entry& entry : table().all()) {
+    if (entry.status.state == ListenerState::kNone) return &entry;
+  }
+  return nullptr;
+}
+
+/// Runs `change`, which raises nothing, with the entry of a token, if there is one.
+template <typename Change>
+void with_entry(std::uint64_t token, Change&& change) {
+  with_lock(LW_EXCLUSIVE, [&] {
+    if (Entry* entry = find_entry(token)) change(*entry);
+  });
+}
+
+Failure failure_now(int sqlstate, const char* message) noexcept {
+  Failure failure;
+  failure.sqlstate = sqlstate;
+  failure.time = GetCurrentTimestamp();
+  const int length =
+      pg_mbcliplen(message, static_cast<int>(std::strlen(message)), sizeof(failure.message) - 1);
+  std::memcpy(failure.message, message, static_cast<std::size_t>(length));
+  return failure;
 }
 
 void write_counters(Entry& entry, const Counters& counters) noexcept {
@@ -95,24 +140,18 @@ Counters operator+(const Counters& left, const Counters& right) noexcept {
 
 }  // namespace
 
-void Registration::enter(const LaunchArguments& arguments) {
+bool Registration::enter(const LaunchArguments& arguments) {
   const TimestampTz now = GetCurrentTimestamp();
   with_lock(LW_EXCLUSIVE, [&] {
-    Entry* free_entry = nullptr;
-    for (Entry& entry : table().all()) {
-      if (entry.status.state == ListenerState::kNone) {
-        if (free_entry == nullptr) free_entry = &entry;
-      } else if (entry.status.arguments.token == arguments.token) {
-        entry_ = &entry;
-      }
-    }
+    entry_ = find_entry(arguments.token);
     found_ = entry_ != nullptr;
     if (!found_) {
-      if (free_entry == nullptr) return;
-      entry_ = free_entry;
+      if (!arguments.supervised) entry_ = find_free_entry();
+      if (entry_ == nullptr) return;
       entry_->status = {};
       write_counters(*entry_, {});
     }
+    entry_->status.supervised.told_to_end = false;
     entry_->status.arguments = arguments;
     entry_->status.pid = MyProcPid;
     entry_->status.started = now;
@@ -120,11 +159,12 @@ void Registration::enter(const LaunchArguments& arguments) {
     base_ = read_counters(*entry_);
     base_.waiting = 0;
   });
-  if (entry_ == nullptr) {
+  if (entry_ == nullptr && !arguments.supervised) {
     ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
                     errmsg("the table of listeners is full"),
                     errhint("Raise max_worker_processes, or stop a listener.")));
   }
+  return entered();
 }
 
 void Registration::note_restart() noexcept {
@@ -136,12 +176,7 @@ void Registration::set_state(ListenerState state) noexcept {
 }
 
 void Registration::note_failure(int sqlstate, const char* message) noexcept {
-  Failure failure;
-  failure.sqlstate = sqlstate;
-  failure.time = GetCurrentTimestamp();
-  const int length =
-      pg_mbcliplen(message, static_cast<int>(std::strlen(message)), sizeof(failure.message) - 1);
-  std::memcpy(failure.message, message, static_cast<std::size_t>(length));
+  const Failure failure = failure_now(sqlstate, message);
   with_lock(LW_EXCLUSIVE, [&] { entry_->status.failure = failure; });
 }
 
@@ -159,13 +194,96 @@ void Registration::publish(const Counters& counted) noexcept {
   write_counters(*entry_, base_ + counted);
 }
 
-void Registration::leave(bool keep) noexcept {
+const char* Registration::listener() const noexcept {
+  return entry_->status.supervised.listener;  // the same as long as there is a process
+}
+
+void Registration::note_overrides(std::uint64_t overrides) noexcept {
+  with_lock(LW_EXCLUSIVE, [&] { entry_->status.supervised.overrides = overrides; });
+}
+
+void Registration::leave(ListenerState left) noexcept {
   if (entry_ == nullptr) return;
+  const std::int64_t now_ns = transport::monotonic_ns();
   with_lock(LW_EXCLUSIVE, [&] {
     entry_->status.pid = 0;
-    entry_->status.state = keep ? ListenerState::kFailed : ListenerState::kNone;
+    entry_->status.state = left;
+    entry_->status.supervised.ended = true;
+    entry_->status.supervised.ended_ns = now_ns;
   });
   entry_ = nullptr;
+}
+
+bool open_entry(const LaunchArguments& arguments, const char* listener, int ordinal) {
+  bool opened = false;
+  with_lock(LW_EXCLUSIVE, [&] {
+    Entry* entry = find_free_entry();
+    if (entry == nullptr) return;
+    ListenerStatus& status = entry->status;
+    status = {};
+    write_counters(*entry, {});
+    status.arguments = arguments;
+    status.state = ListenerState::kStarting;
+    strlcpy(status.supervised.listener, listener, sizeof(status.supervised.listener));
+    status.supervised.ordinal = ordinal;
+    status.supervised.ended = true;
+    opened = true;
+  });
+  return opened;
+}
+
+void close_entry(std::uint64_t token) {
+  with_entry(token, [](Entry& entry) {
+    if (entry.status.pid == 0) entry.status.state = ListenerState::kNone;
+  });
+}
+
+void close_entries(Oid database) {
+  with_lock(LW_EXCLUSIVE, [&] {
+    for (Entry& entry : table().all()) {
+      ListenerStatus& status = entry.status;
+      if (status.arguments.supervised && status.arguments.database == database && status.pid == 0)
+        status.state = ListenerState::kNone;
+    }
+  });
+}
+
+void note_start(std::uint64_t token, std::uint64_t overrides) {
+  with_entry(token, [&](Entry& entry) {
+    ListenerStatus& status = entry.status;
+    if (status.started != 0) ++status.restarts;
+    status.state = ListenerState::kStarting;
+    status.supervised.ended = false;
+    status.supervised.overrides = overrides;
+  });
+}
+
+void note_start_failure(std::uint64_t token, int sqlstate, const char* message) {
+  const Failure failure = failure_now(sqlstate, message);
+  const std::int64_t now_ns = transport::monotonic_ns();
+  with_entry(token, [&](Entry& entry) {
+    ListenerStatus& status = entry.status;
+    status.state = ListenerState::kFailed;
+    ++status.failures;
+    status.failure = failure;
+    status.supervised.ended = true;
+    status.supervised.ended_ns = now_ns;
+  });
+}
+
+// A process is there as long as its entry has its pid, and takes it out with the lock.
+
+void tell_to_reload(std::uint64_t token) {
+  with_entry(token, [](Entry& entry) {
+    if (entry.status.pid != 0) kill(entry.status.pid, SIGHUP);
+  });
+}
+
+void tell_to_end(std::uint64_t token) {
+  with_entry(token, [](Entry& entry) {
+    if (entry.status.pid == 0 || std::exchange(entry.status.supervised.told_to_end, true)) return;
+    kill(entry.status.pid, SIGTERM);
+  });
 }
 
 std::span<ListenerStatus> listeners() {

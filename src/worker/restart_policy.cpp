@@ -8,6 +8,9 @@ bool may_pass(int sqlstate) noexcept {
   switch (sqlstate) {
     case ERRCODE_UNDEFINED_DATABASE:
     case ERRCODE_UNDEFINED_SCHEMA:
+    case ERRCODE_UNDEFINED_OBJECT:  // no such role
+    case ERRCODE_RESERVED_NAME:
+    case ERRCODE_INVALID_PARAMETER_VALUE:              // no such service, or precision
     case ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION:  // no such role, or it may not log in
     case ERRCODE_INSUFFICIENT_PRIVILEGE:
     case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:  // the database does not accept connections
@@ -24,6 +27,12 @@ int seconds_to_restart(int failures, int restart_time) noexcept {
   for (int failure = 1; failure < failures && seconds < longest; ++failure)
     seconds *= 2;
   return std::min(seconds, longest);
+}
+
+int seconds_to_supervised_restart(int failures, int restart_time, int sqlstate) noexcept {
+  if (restart_time < 0) return -1;
+  if (!may_pass(sqlstate)) return std::max(kLongestRestartTime, restart_time);
+  return seconds_to_restart(failures, restart_time);
 }
 
 }  // namespace influx::worker

@@ -30,6 +30,14 @@ void on_terminate(SIGNAL_ARGS) {
   errno = saved_errno;
 }
 
+void on_terminate_at_once(SIGNAL_ARGS) {
+  (void)postgres_signal_arg;
+  const int saved_errno = errno;
+  requested = 1;
+  end_at_next_check();
+  errno = saved_errno;
+}
+
 void on_tick() {
   if (requested == 0) return;
   ticks_since_request = ticks_since_request + 1;
@@ -40,6 +48,12 @@ void on_tick() {
 
 void install_signal_handlers() {
   pqsignal(SIGTERM, on_terminate);
+  pqsignal(SIGHUP, SignalHandlerForConfigReload);
+  BackgroundWorkerUnblockSignals();
+}
+
+void install_supervisor_signal_handlers() {
+  pqsignal(SIGTERM, on_terminate_at_once);
   pqsignal(SIGHUP, SignalHandlerForConfigReload);
   BackgroundWorkerUnblockSignals();
 }

@@ -5,6 +5,7 @@
 #include "influx/postgres/settings.h"
 #include "influx/postgres/transaction.h"
 #include "influx/transport/clock.h"
+#include "influx/worker/overrides.h"
 #include "influx/worker/role_watch.h"
 #include "influx/worker/signals.h"
 
@@ -194,6 +195,7 @@ void Worker::handle_interrupts() {
 
 void Worker::reload() {
   ProcessConfigFile(PGC_SIGHUP);
+  take_overrides(arguments_, registration_, false);
   std::optional<postgres::Error> failure;
   try {
     // First, since it can do its part where an address cannot be had.

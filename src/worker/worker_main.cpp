@@ -6,6 +6,7 @@
 #include "influx/postgres/error.h"
 #include "influx/postgres/transaction.h"
 #include "influx/worker/lifecycle.h"
+#include "influx/worker/overrides.h"
 #include "influx/worker/role_watch.h"
 #include "influx/worker/signals.h"
 #include "influx/worker/worker.h"
@@ -64,6 +65,7 @@ INFLUX_WORKER(WorkerMain) {
     BackgroundWorkerInitializeConnectionByOid(arguments.database, arguments.role, 0);
     influx::worker::watch_roles();
     check_schema(arguments);
+    influx::worker::take_overrides(arguments, lifecycle->registration(), true);
     worker = influx::postgres::make_in_context<Worker>(TopMemoryContext, arguments,
                                                        lifecycle->registration());
     worker->listen();

@@ -10,6 +10,8 @@ namespace influx::postgres {
 /// Registers the name of the wait event that a listener shows while it waits. Servers before 17
 /// show the event `Extension`.
 uint32 listener_wait_event();
+/// The same for a supervisor.
+uint32 supervisor_wait_event();
 
 /// A wait event set that lives as long as the process.
 WaitEventSet* create_wait_event_set(int events);

@@ -45,6 +45,7 @@ struct Settings {
   int max_rejects;      ///< rows
   int max_reject_rate;  ///< rows a second
   int row_source;       ///< RowSourceSetting
+  char* databases;      ///< with a supervisor; the same until the server ends
 };
 
 extern Settings settings;
@@ -60,8 +61,9 @@ void check_setting(const char* name, const char* value);
 /// may: a superuser, or a role that was granted SET on it.
 bool may_set(const char* name);
 
-/// Splits the list in `value` as the server splits its own lists of addresses. Returns a List of
-/// char *, in the current memory context; NIL for an empty list. False on a syntax error.
-bool split_addresses(const char* value, List** addresses);
+/// Splits the list in `value` as the server splits its own lists of addresses: names keep their
+/// case. Returns a List of char *, in the current memory context; NIL for an empty list. False on a
+/// syntax error.
+bool split_list(const char* value, List** elements);
 
 }  // namespace influx::postgres

@@ -16,6 +16,7 @@ struct LaunchArguments {
   char schema[NAMEDATALEN] = {};  ///< the name of the schema when the listener was launched
   std::uint16_t port = 0;
   line_protocol::Precision precision = line_protocol::Precision::kNanosecond;
+  bool supervised = false;  ///< by the supervisor of the database; else launched by SQL
 };
 static_assert(std::is_trivially_copyable_v<LaunchArguments>);
 static_assert(sizeof(LaunchArguments) <= BGW_EXTRALEN, "the postmaster keeps no more");

@@ -14,6 +14,10 @@ namespace influx::worker {
 /// was told to, where it fails to start for the first time, and where a restart would be of no use;
 /// the postmaster is told by the exit code 0. Else it ends to be started again.
 ///
+/// The process of a supervised listener is started by its supervisor, each time, and ends for good
+/// as far as the postmaster is concerned. How it ended is left in its entry of the table of
+/// listeners, and the supervisor is woken up to read it.
+///
 /// There is one object in a process, and it lives until the process ends.
 class Lifecycle {
  public:
@@ -58,6 +62,7 @@ class Lifecycle {
   void note_listening();
   bool wait_to_restart();
   bool ends_for_good(int exit_code) const noexcept;
+  void note_end(const char* reason);
   void end(int exit_code);
   void tell_not_restarted(const char* reason) const;
 

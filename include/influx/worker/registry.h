@@ -30,6 +30,16 @@ struct Failure {
   char message[256] = "";  ///< in the encoding of the listener's database
 };
 
+/// What the supervisor of a database keeps of a process of a listener of its table. Plain data.
+struct Supervised {
+  char listener[NAMEDATALEN] = "";  ///< its name in the table; empty for one launched by SQL
+  int ordinal = 0;                  ///< among the processes of the listener, from 1
+  bool ended = false;               ///< there is no process, nor one that is being started
+  bool told_to_end = false;         ///< the process, by the supervisor
+  std::int64_t ended_ns = 0;        ///< on the monotonic clock
+  std::uint64_t overrides = 0;      ///< tells what of the row the process has in place of settings
+};
+
 enum class ListenerState : std::uint8_t {
   kNone,  ///< a free entry
   kStarting,
@@ -47,6 +57,7 @@ struct ListenerStatus {
   int failures = 0;  ///< in a row
   Failure failure;
   Counters counters;
+  Supervised supervised;
 };
 
 /// The entry of this process's listener in the table of all listeners, which is in shared memory:
@@ -55,8 +66,11 @@ struct ListenerStatus {
 class Registration {
  public:
   /// Takes the entry with the token of `arguments`, or else a free one, and puts the process into
-  /// it. May raise.
-  void enter(const LaunchArguments& arguments);
+  /// it. A supervised listener has the entry that its supervisor has made; false where that is
+  /// gone, and nobody wants the process any more. May raise.
+  bool enter(const LaunchArguments& arguments);
+  /// Whether enter() has succeeded, and leave() was not called.
+  bool entered() const noexcept { return entry_ != nullptr; }
   /// Whether enter() found what an earlier process of the listener has left.
   bool found() const noexcept { return found_; }
 
@@ -72,8 +86,14 @@ class Registration {
   /// Shows what this process has counted by now, on top of what earlier ones have. Cheap.
   void publish(const Counters& counted) noexcept;
 
-  /// The process ends: the entry is kept for the next one, or freed. Does nothing before enter().
-  void leave(bool keep) noexcept;
+  /// The name in the table of listeners; empty for a listener launched by SQL.
+  const char* listener() const noexcept;
+  /// Notes what the process has taken from its row; see Supervised.
+  void note_overrides(std::uint64_t overrides) noexcept;
+
+  /// The process ends: the entry is kept for the next one in the state `left`, or freed where that
+  /// is kNone. Does nothing before enter().
+  void leave(ListenerState left) noexcept;
 
  private:
   struct Entry* entry_ = nullptr;
@@ -81,6 +101,25 @@ class Registration {
   Counters base_;       ///< counted by earlier processes
   Counters published_;  ///< what was shown last, without the base
 };
+
+// The supervisor's side. It makes the entry of a listener before it starts a process, so that what
+// keeps the process from starting can be shown. All of these do nothing where there is no entry of
+// the token, and raise only with the first use of the table in a process.
+
+/// Makes an entry without a process. False where the table is full.
+bool open_entry(const LaunchArguments& arguments, const char* listener, int ordinal);
+/// Frees an entry, unless it has a process.
+void close_entry(std::uint64_t token);
+/// Frees the entries of supervised listeners of a database that have no process.
+void close_entries(Oid database);
+/// A process is going to be started, with `overrides` or later ones.
+void note_start(std::uint64_t token, std::uint64_t overrides);
+/// No process could be started.
+void note_start_failure(std::uint64_t token, int sqlstate, const char* message);
+/// Tells the process, if there is one, to read its settings again.
+void tell_to_reload(std::uint64_t token);
+/// Tells the process, if there is one, to end; once.
+void tell_to_end(std::uint64_t token);
 
 /// Copies of the entries of all listeners of the server, in the current memory context. May raise.
 std::span<ListenerStatus> listeners();

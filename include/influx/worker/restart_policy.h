@@ -20,4 +20,9 @@ bool may_pass(int sqlstate) noexcept;
 /// first): `restart_time`, doubled with each failure.
 int seconds_to_restart(int failures, int restart_time) noexcept;
 
+/// The same for a supervised listener that has failed with `sqlstate`: after an error that does not
+/// pass, too, it is tried again, since the supervisor is not told of everything that may help. -1
+/// where it waits until it is told so.
+int seconds_to_supervised_restart(int failures, int restart_time, int sqlstate) noexcept;
+
 }  // namespace influx::worker

@@ -11,6 +11,10 @@ namespace influx::worker {
 /// process at the server's next check for interrupts, and the batch is rolled back.
 void install_signal_handlers();
 
+/// The same for a supervisor, which has nothing to finish: SIGTERM ends it at the server's next
+/// check for interrupts.
+void install_supervisor_signal_handlers();
+
 /// Whether the process was asked to end.
 bool shutdown_requested() noexcept;
 

@@ -20,4 +20,8 @@ Supervision supervision();
 /// a transaction cannot be prepared for a commit in two phases. REQUIRES: a transaction. May raise.
 void wake_supervisor_at_commit();
 
+/// Has every process of the server do that where the table influx_listeners is dropped, with its
+/// extension, or renamed. Called once, in the postmaster, when the module is preloaded.
+void watch_listener_table();
+
 }  // namespace influx::worker
