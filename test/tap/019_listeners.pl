@@ -90,4 +90,51 @@ $waiting->quit;
 is($node->safe_psql('upgraded', 'SELECT name FROM influx_listeners ORDER BY name'), "first\nnew", 'and is refused');
 $node->stop;
 $other->stop;
+
+# With a supervisor they do what they say.
+my $boot = new_node('supervised', "shared_preload_libraries = 'influx'\ninflux.databases = 'postgres'\n");
+my ($status, $output, $errors);
+
+# What runs: name of the role, port.
+sub wait_running
+{
+	my ($expected, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return wait_for_value($boot,
+		q{SELECT coalesce(string_agg(role || ' ' || port, ', ' ORDER BY port), '') FROM influx_workers() WHERE state = 'listening'},
+		$expected, $name);
+}
+$boot->safe_psql('postgres', 'CREATE SCHEMA garden; CREATE ROLE gardener LOGIN; GRANT USAGE, CREATE ON SCHEMA garden TO gardener');
+ok($boot->poll_query_until('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'influx supervisor'}, 1),
+	'there is a supervisor');
+($status, $output, $errors) =
+  $boot->psql('postgres', "SELECT listener_create('garden', 'garden', $one, role => 'gardener', workers => 2)");
+is("$status|$errors", '0|', 'nothing is missing');
+wait_running("gardener $one, gardener $one", 'a listener that is created is started');
+send_text(udp($one), 'bed,kind=herb wet=1');
+wait_for_rows($boot, 'garden.bed', 1, 'and stores');
+$boot->safe_psql('postgres', "SELECT listener_alter('garden', $two, workers => 1)");
+wait_running("gardener $two", 'one that is altered is started anew');
+$boot->safe_psql('postgres', q{SELECT listener_stop('garden')});
+wait_running('', 'one that is stopped ends');
+$boot->safe_psql('postgres', q{SELECT listener_start('garden')});
+wait_running("gardener $two", 'and is started again');
+$boot->safe_psql('postgres', q{BEGIN; SELECT listener_drop('garden'); ROLLBACK});
+is($boot->safe_psql('postgres', 'SELECT name FROM influx_listeners'), 'garden', 'what is rolled back has not happened');
+$boot->restart;
+wait_running("gardener $two", 'it is there after a restart of the server');
+$boot->safe_psql('postgres', q{SELECT listener_drop('garden')});
+wait_running('', 'one that is dropped ends');
+
+# A database that is not named.
+create_database($boot, 'unnamed');
+($status, $output, $errors) = $boot->psql('unnamed', "SELECT listener_create('a', 'public', $one)");
+is($status, 0, 'a listener of another database is kept');
+like($errors, qr/WARNING:  [^\n]*: influx.databases does not name database "unnamed"\n[^\n]*HINT:  Add it to influx.databases/,
+	'with a warning that it is not started');
+$error = error_of($boot, q{SELECT listener_start('a')}, database => 'unnamed');
+is("$error->{sqlstate} $error->{message}",
+	'55000 listeners of table influx_listeners are not started: influx.databases does not name database "unnamed"',
+	'to start it is an error');
+$boot->stop;
 done_testing();
