@@ -76,11 +76,14 @@ void take_service(FunctionCallInfo fcinfo, int index, bool is_integer,
   definition->set(kService, postgres::text_datum(service_argument(fcinfo, index, is_integer)));
 }
 
-const Override* find_override(std::string_view name) noexcept {
+const Override& find_override(const char* name) {
   for (const Override& each : kOverrides) {
-    if (name == each.name) return &each;
+    if (std::strcmp(name, each.name) == 0) return each;
   }
-  return nullptr;
+  ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" cannot be reset", name),
+                  errhint("Use address, batch_size, batch_timeout, read_buffer or "
+                          "allowed_sources.")));
+  pg_unreachable();
 }
 
 /// Takes back the overrides that the argument `reset` names.
@@ -96,18 +99,12 @@ void reset_overrides(FunctionCallInfo fcinfo, ListenerDefinition* definition) {
                       errmsg("an element of reset must not be null")));
     }
     const char* name = TextDatumGetCString(elements[i]);
-    const Override* found = find_override(name);
-    if (found == nullptr) {
-      ereport(ERROR,
-              (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" cannot be reset", name),
-               errhint("Use address, batch_size, batch_timeout, read_buffer or "
-                       "allowed_sources.")));
-    }
-    if (!PG_ARGISNULL(found->argument)) {
+    const Override& found = find_override(name);
+    if (!PG_ARGISNULL(found.argument)) {
       ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                       errmsg("%s is given a value, and to be reset", name)));
     }
-    definition->set_null(found->column);
+    definition->set_null(found.column);
   }
 }
 
