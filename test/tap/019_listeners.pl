@@ -101,7 +101,7 @@ sub wait_running
 	my ($expected, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return wait_for_value($boot,
-		q{SELECT coalesce(string_agg(role || ' ' || port, ', ' ORDER BY port), '') FROM influx_workers() WHERE state = 'listening'},
+		q{SELECT coalesce(string_agg(role || ' ' || port, ', ' ORDER BY port), '') FROM pg_stat_influx WHERE state = 'listening'},
 		$expected, $name);
 }
 $boot->safe_psql('postgres', 'CREATE SCHEMA garden; CREATE ROLE gardener LOGIN; GRANT USAGE, CREATE ON SCHEMA garden TO gardener');
