@@ -4,9 +4,9 @@
 #include "influx/postgres/error.h"
 #include "influx/postgres/settings.h"
 #include "influx/transport/clock.h"
-#include "influx/worker/registry.h"
 #include "influx/worker/restart_policy.h"
 #include "influx/worker/signals.h"
+#include "influx/worker/supervised_entries.h"
 #include "influx/worker/supervisor.h"
 #include "influx/worker/supervisors.h"
 

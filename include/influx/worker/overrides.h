@@ -1,7 +1,7 @@
 #pragma once
 
 #include "influx/worker/launch_arguments.h"
-#include "influx/worker/registry.h"
+#include "influx/worker/registration.h"
 
 namespace influx::worker {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "influx/worker/registry.h"
+#include "influx/worker/supervised_entries.h"
 #include "influx/worker/supervisors.h"
 #include "influx/worker/wanted.h"
 
