@@ -89,7 +89,7 @@ INFLUX_WORKER(SupervisorMain) {
                        MyBgworkerEntry->bgw_extra)));
 
   auto* supervisor = influx::postgres::make_in_context<influx::worker::Supervisor>(
-      TopMemoryContext, slot, before == InvalidOid && influx::worker::server_has_crashed());
+      TopMemoryContext, slot, before == InvalidOid ? influx::worker::crashes_in_a_row() : 0);
   supervisor->run();
   proc_exit(1);
 }
