@@ -52,6 +52,12 @@ Supervisor::Supervisor(SupervisorSlot& slot, int crashes)
 
 void Supervisor::run() {
   MemoryContextSwitchTo(memory_);
+  if (crashes_ > 0 && settings.restart_time >= 0) {
+    ereport(LOG,
+            (errmsg("influx: listeners of database \"%s\" are started in %d s, after a crash of "
+                    "the server",
+                    MyBgworkerEntry->bgw_extra, crash_pause())));
+  }
   changes_seen_ = slot_.changes.load();
   while (!shutdown_requested()) {
     CHECK_FOR_INTERRUPTS();
@@ -87,6 +93,8 @@ void Supervisor::look_again_at(std::int64_t ns) noexcept {
 
 void Supervisor::look() {
   pgstat_report_activity(STATE_RUNNING, "reading influx_listeners");
+  // Who has the table locked is waited for: there is nothing else to do.
+  postgres::set_lock_wait(0);
   postgres::begin_transaction();
   ListenerTable table;
   read_listener_table(true, &table);
@@ -169,14 +177,17 @@ void Supervisor::attend(const ListenerStatus& status, const WantedProcess& wante
   start(status, wanted);
 }
 
+/// How long nothing is started after a crash. REQUIRES: influx.restart_time is not -1.
+int Supervisor::crash_pause() const noexcept {
+  return seconds_to_restart(crashes_, settings.restart_time);
+}
+
 /// If the crash was a listener's doing, this is the time in which one can do something about it;
 /// and the more of them come in a row, the longer.
 bool Supervisor::is_held_back() {
   if (crashes_ == 0) return false;
   const std::int64_t until_ns =
-      settings.restart_time < 0
-          ? kNever
-          : begun_ns_ + seconds_to_restart(crashes_, settings.restart_time) * kNsPerSecond;
+      settings.restart_time < 0 ? kNever : begun_ns_ + crash_pause() * kNsPerSecond;
   if (told_to_retry_ || monotonic_ns() >= until_ns) {
     crashes_ = 0;
     return false;
