@@ -1,6 +1,7 @@
 #include "influx/worker/wanted.h"
 
 #include "influx/postgres/catalog.h"
+#include "influx/postgres/compat.h"
 #include "influx/transport/endpoint.h"
 
 namespace influx::worker {
@@ -29,10 +30,10 @@ void resolve_role(const ListenerRow& row, Oid owner, WantedProcess* process) {
   process->arguments.role = role;
   if (role == InvalidOid) {
     object(process, ERRCODE_UNDEFINED_OBJECT, psprintf("role \"%s\" does not exist", row.role));
-  } else if (!is_member_of_role(owner, role)) {
-    object(process, ERRCODE_INSUFFICIENT_PRIVILEGE,
-           psprintf("the owner of table \"%s\" is not a member of role \"%s\"", kListenerTable,
-                    row.role));
+  } else if (!postgres::may_become(owner, role)) {
+    object(
+        process, ERRCODE_INSUFFICIENT_PRIVILEGE,
+        psprintf("the owner of table \"%s\" may not SET ROLE to \"%s\"", kListenerTable, row.role));
   }
 }
 

@@ -201,7 +201,7 @@ wait_for_value($node, shown_on($taken), 'late no_rights ns listening', 'a reload
 sql('CREATE ROLE keeper; ALTER TABLE influx_listeners OWNER TO keeper; GRANT role_one TO keeper');
 sql("UPDATE influx_listeners SET role = 'postgres' WHERE name = 'd'");
 wait_for_value($node, reason_on($taken),
-	'failed: the owner of table "influx_listeners" is not a member of role "postgres" (SQLSTATE 42501)', 'an owner who is no superuser has no listener that is');
+	'failed: the owner of table "influx_listeners" may not SET ROLE to "postgres" (SQLSTATE 42501)', 'an owner who is no superuser has no listener that is');
 sql('ALTER TABLE influx_listeners OWNER TO postgres');
 sql("DELETE FROM influx_listeners WHERE name = 'd'");
 all_listen('deleted');
