@@ -6,10 +6,11 @@ RESET client_min_messages;
 -- In the default schema
 CREATE EXTENSION influx;
 SELECT extversion, extrelocatable, extnamespace::regnamespace FROM pg_extension WHERE extname = 'influx';
+-- Without the row types of relations, which are members since PostgreSQL 17
 SELECT pg_describe_object(classid, objid, objsubid) COLLATE "C" AS object
   FROM pg_depend
  WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
-   AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'influx')
+   AND classid <> 'pg_type'::regclass AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'influx')
  ORDER BY object;
 ALTER EXTENSION influx SET SCHEMA pg_catalog;
 DROP EXTENSION influx;

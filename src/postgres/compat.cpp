@@ -45,6 +45,12 @@ WaitEventSet* create_wait_event_set(int events) {
 #endif
 }
 
+void ignore_transaction_timeout() {
+#if PG_VERSION_NUM >= 170000
+  SetConfigOption("transaction_timeout", "0", PGC_USERSET, PGC_S_OVERRIDE);
+#endif
+}
+
 bool has_schema_privilege(Oid namespace_oid, Oid role, AclMode mode) {
 #if PG_VERSION_NUM >= 160000
   return object_aclcheck(NamespaceRelationId, namespace_oid, role, mode) == ACLCHECK_OK;

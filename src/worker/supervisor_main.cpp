@@ -77,6 +77,7 @@ INFLUX_WORKER(SupervisorMain) {
   before_shmem_exit(leave, PointerGetDatum(&slot));
   influx::worker::listeners();  // leave() must not be the first to attach
 
+  influx::postgres::ignore_transaction_timeout();
   BackgroundWorkerInitializeConnection(MyBgworkerEntry->bgw_extra, nullptr, 0);
   SetConfigOption("application_name", "influx supervisor", PGC_USERSET, PGC_S_OVERRIDE);
   SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_OVERRIDE);

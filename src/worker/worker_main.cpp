@@ -62,6 +62,7 @@ INFLUX_WORKER(WorkerMain) {
   Worker* worker = nullptr;
   influx::worker::start_write_watch();
   lifecycle->start([&] {
+    influx::postgres::ignore_transaction_timeout();
     BackgroundWorkerInitializeConnectionByOid(arguments.database, arguments.role, 0);
     influx::worker::watch_roles();
     check_schema(arguments);

@@ -60,13 +60,15 @@ sub progress
 my ($node, $session);
 my $slow_sync_marker = PostgreSQL::Test::Utils::tempdir_short() . '/slow_sync';
 
+# Libraries that are to be preloaded may be given.
 sub new_bench_node
 {
+	my (@libraries) = @_;
 	progress('starting a server');
 	# For slow_sync().
 	local $ENV{LD_PRELOAD} = "$FindBin::RealBin/../../build/bench/slow_sync.so";
 	local $ENV{INFLUX_BENCH_SLOW_SYNC} = $slow_sync_marker;
-	$node = new_node('bench', $settings);
+	$node = new_node('bench', $settings . "shared_preload_libraries = '" . join(',', @libraries) . "'\n");
 	$session = new_session();
 	look(<<'END');
 CREATE FUNCTION rows_of(schema name) RETURNS bigint LANGUAGE plpgsql AS $$
@@ -226,11 +228,15 @@ END
 
 # --- listener -------------------------------------------------------------------------------------
 
-# A listener for schema lines, which is made anew. Tables are made by a slow run, which is not measured.
+# A listener for schema lines, which is made anew. Tables are made by a slow run, which is not measured. Options:
+# those of the sender, and
+#   prepare   SQL that is run in the schema before
 sub start_listener
 {
 	my (%workload) = @_;
+	my $prepare = delete $workload{prepare};
 	look('SET client_min_messages = warning; DROP SCHEMA IF EXISTS lines CASCADE; CREATE SCHEMA lines');
+	look("SET search_path = lines, public; $prepare; RESET search_path") if defined $prepare;
 	my $listener = {
 		port => free_udp_port(),
 		offset => log_size($node),

@@ -40,7 +40,8 @@ my %parts = (
 	held => \&held,
 	cardinality => \&cardinality,
 	growth => \&growth,
-	memory => \&memory);
+	memory => \&memory,
+	hypertable => \&hypertable);
 
 my @workloads;
 
@@ -375,6 +376,56 @@ sub growth
 	});
 }
 
+# The same load into a plain table, into one with an index on its time, as a hypertable has it, and into a
+# hypertable of TimescaleDB.
+sub hypertable
+{
+	look('SET client_min_messages = error; CREATE EXTENSION timescaledb');
+	my %made = (
+		plain => 'NULL',
+		index => "EXECUTE format('CREATE INDEX ON %I (time DESC)', metric)",
+		hypertable => "PERFORM create_hypertable(format('%I', metric)::regclass, 'time')");
+	my %prepare = map { $_ => <<"END" } keys %made;
+CREATE FUNCTION _create(metric name, tags name[], fields name[]) RETURNS regclass LANGUAGE plpgsql AS \$\$
+DECLARE
+  tag name;
+BEGIN
+  EXECUTE format('CREATE TABLE %I (time timestamptz NOT NULL)', metric);
+  FOREACH tag IN ARRAY tags LOOP
+    EXECUTE format('ALTER TABLE %I ADD COLUMN %I text', metric, tag);
+  END LOOP;
+  $made{$_};
+  RETURN format('%I', metric)::regclass;
+END \$\$
+END
+	my %result;
+	foreach my $repetition (1 .. $option{repeat})
+	{
+		foreach my $workload (@workloads)
+		{
+			my @load = saturating_load($workload);
+			my %run;
+			foreach my $kind (qw(plain index hypertable))
+			{
+				my $listener = start_listener(workload => $workload, prepare => $prepare{$kind});
+				$run{$kind} = measure($listener, @load);
+				stop_listener($listener);
+			}
+			my $chunks = look("SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_schema = 'lines'");
+			die "the rows are in no chunk\n" if $chunks == 0;
+			$run{ratio} = { map { $_ => $run{hypertable}{rate} / $run{$_}{rate} } qw(plain index) };
+			push @{ $result{$workload} }, \%run;
+			progress(
+				'  %-7s %d: plain %8.0f lines/s, with an index %8.0f, hypertable %8.0f; ratios %.2f, %.2f',
+				$workload, $repetition, (map { $run{$_}{rate} } qw(plain index hypertable)), @{ $run{ratio} }{qw(plain index)});
+		}
+	}
+	my %versions = (
+		postgresql => look('SHOW server_version'),
+		timescaledb => look("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"));
+	return { %versions, map { $_ => { median => medians(@{ $result{$_} }), runs => $result{$_} } } keys %result };
+}
+
 # Whether memory grows with time.
 sub memory
 {
@@ -459,7 +510,7 @@ sub main
 		  foreach \(@fractions, @batch_sizes, @latency_rates, @measurements, @windows);
 	}
 
-	new_bench_node();
+	new_bench_node((grep { $_ eq 'hypertable' } @chosen) ? 'timescaledb' : ());
 	my %result = (
 		machine => machine(),
 		settings => $InfluxBench::settings,

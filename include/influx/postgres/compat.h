@@ -16,6 +16,11 @@ uint32 supervisor_wait_event();
 /// A wait event set that lives as long as the process.
 WaitEventSet* create_wait_event_set(int events);
 
+/// Lets the transactions of this process take their time, whatever `transaction_timeout` is set to
+/// for the server, the database or the role: beyond it the server ends the process. Servers before
+/// 17 have no such setting. Called before the process connects.
+void ignore_transaction_timeout();
+
 /// Whether `role` has right `mode` on schema `namespace_oid`.
 bool has_schema_privilege(Oid namespace_oid, Oid role, AclMode mode);
 
