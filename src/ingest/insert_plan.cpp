@@ -102,12 +102,12 @@ InsertPlan::InsertPlan(const Table& table, std::vector<ColumnIndex> columns,
     if (table.column(index).has_default) ++columns_with_default_;
   }
   combines_ = arbiter_ != nullptr && merges_ && !table.checks_rows;
-  for (int slot = 0; combines_ && slot < count; ++slot) {
+  for (int slot = 0; slot < count && combines_; ++slot) {
     const ColumnIndex index = columns_[static_cast<std::size_t>(slot)];
     if (arbiter_->has(index)) continue;
     const Column& column = table.column(index);
-    if (column.is_constrained()) combines_ = false;
-    if (column.not_null) required_.push_back(slot);
+    // A value was checked when it was made. A domain may refuse NULL too.
+    if (column.not_null || column.is_domain) required_.push_back(slot);
   }
 }
 

@@ -63,7 +63,7 @@ foreach my $round (1 .. 5)
 	sql('DROP INDEX CONCURRENTLY busy_second');
 }
 wait_sender($sender);
-wait_for_value($node, "SELECT sum(stored + rejected) FILTER (WHERE waiting = 0) = 20012 FROM influx_workers()", 't', 'all lines are dealt with');
+wait_for_value($node, "SELECT sum(stored + rejected) FILTER (WHERE waiting = 0) = 20012 FROM pg_stat_influx", 't', 'all lines are dealt with');
 is(join(',', refusals($node, $pid, $offset)), '0,0', 'no line is refused');
 is(sql('SELECT count(*), sum(n) FROM busy'), do
 	{
@@ -73,6 +73,22 @@ is(sql('SELECT count(*), sum(n) FROM busy'), do
 		$sum += $_ foreach values %last;
 		scalar(keys %last) . "|$sum";
 	}, 'and each key has its last value');
+
+# What is counted, beside lines that are refused.
+configure($node, 'influx.on_conflict' => 'nothing');
+is(sql('SELECT duplicates FROM pg_stat_influx'), '1', 'a row that stayed as it was is counted');
+# A line that is refused makes the rest of its batch be written again: nothing is counted twice.
+sql('ALTER TABLE t ADD CHECK (v <> 13)');
+send_text($socket, join "\n", map { "t,host=$_ 1000" } 'a v=1i', 'e v=1i', 'e v=13i', 'f v=13i', 'e v=2i', 'b v=2i', 'f v=3i');
+wait_for_value($node, 'SELECT host, v FROM t ORDER BY host', "a|4\nb|5\nc|7\nd|9\ne|1\nf|3", 'nothing: beside lines that are refused');
+wait_for_value($node, 'SELECT duplicates, rejected FROM pg_stat_influx', '4|3', 'duplicates are counted once');
+configure($node, 'influx.on_conflict' => undef);
+
+# An index that a failed build has left behind is no key.
+like(error_of($node, 'CREATE UNIQUE INDEX CONCURRENTLY k_key ON k (time, host)')->{message}, qr/could not create unique index/, 'a build fails');
+send_text($socket, "k,host=c v=1i 1000\nk,host=c w=1i 1000\nk,host=d v=1i 1000");
+wait_for_value($node, 'SELECT host, v, w FROM k WHERE host > $$b$$ ORDER BY host, v', "c|1|\nc||1\nd|1|", 'points are appended');
+sql('DROP INDEX k_key');
 
 # Two processes that write the same keys in opposite order: both come to an end.
 sql('CREATE TABLE pair (time timestamptz, host text, a int, b int, PRIMARY KEY (time, host))');
