@@ -7,6 +7,7 @@ RESET client_min_messages;
 SET timezone = 'UTC';
 SET datestyle = 'ISO';
 CREATE SCHEMA influx_dup;
+LOAD 'influx';
 SHOW influx.on_conflict;
 -- Stores lines, all with the timestamp 1000.
 CREATE FUNCTION influx_dup.put(VARIADIC lines text[]) RETURNS bigint LANGUAGE sql AS $$
@@ -186,6 +187,46 @@ INSERT INTO influx_rejects (time, schema, port, role, "precision", line, sqlstat
   SELECT now(), 'influx_dup', 8089, current_user, 'ns', convert_to(line, 'UTF8'), '23505', 'test' FROM unnest(ARRAY['folded,host=a v=1i,w=1i 1000', 'folded,host=a v=2i 1000', 'folded,host=A v=3i 1000', 'folded,host=b v=4i 1000', 'folded,host=B v=5i 1000']) AS line;
 SELECT * FROM influx_replay();
 TABLE influx_dup.folded ORDER BY host;
+
+-- The same over several plans: two layers would store the second line last
+CREATE TABLE influx_dup.reordered (time timestamptz, host text, v int, d int DEFAULT 10, PRIMARY KEY (time, host));
+CREATE TRIGGER fold BEFORE INSERT ON influx_dup.reordered FOR EACH ROW EXECUTE FUNCTION influx_dup.fold();
+SELECT influx_dup.put('reordered,host=a v=1i', 'reordered,host=a v=2i', 'reordered,host=A v=3i,d=3i', 'reordered,host=b v=4i');
+TABLE influx_dup.reordered ORDER BY host;
+
+-- Points of one key are combined in memory, but not where something sees them one by one
+CREATE TABLE influx_dup.seen (time timestamptz, host text, v int, w int, PRIMARY KEY (time, host));
+SELECT influx_dup.put('seen,host=z v=0i,w=0i', 'seen,host=a v=1i', 'seen,host=a w=1i', 'seen,host=a v=2i', 'seen,host=b v=3i');
+SELECT host, v, w, xmax <> 0 AS updated FROM influx_dup.seen ORDER BY host;
+CREATE TABLE influx_dup.events (n serial, event text, v int, w int);
+CREATE FUNCTION influx_dup.note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO influx_dup.events (event, v, w) VALUES (tg_op, new.v, new.w); RETURN new; END $$;
+CREATE TRIGGER note AFTER INSERT OR UPDATE ON influx_dup.seen FOR EACH ROW EXECUTE FUNCTION influx_dup.note();
+SELECT influx_dup.put('seen,host=c v=1i', 'seen,host=c w=1i', 'seen,host=c v=2i');
+SELECT event, v, w FROM influx_dup.events ORDER BY n;
+CREATE TABLE influx_dup.checked (time timestamptz, host text, v int CHECK (v < 100), w int, PRIMARY KEY (time, host));
+SELECT influx_dup.put('checked,host=a v=100i', 'checked,host=a v=1i');
+CREATE TABLE influx_dup.scaled (time timestamptz, host text, v numeric(3,1), w int, PRIMARY KEY (time, host));
+SELECT influx_dup.put('scaled,host=a v=1', 'scaled,host=a v=2');
+SELECT host, v, xmax <> 0 AS updated FROM influx_dup.scaled;
+SELECT influx_dup.put('scaled,host=a v=100', 'scaled,host=a v=1');
+CREATE TABLE influx_dup.required (time timestamptz, host text, v int NOT NULL, w int, PRIMARY KEY (time, host));
+SELECT influx_dup.put('required,host=z v=0i,w=0i', 'required,host=a v=1i', 'required,host=a v=2i,w=1i', 'required,host=b v=3i');
+SELECT host, v, w, xmax <> 0 AS updated FROM influx_dup.required ORDER BY host;
+SELECT influx_dup.put('required,host=a v=3i', 'required,host=a w=2i', 'required,host=a v=4i');
+CREATE TABLE influx_dup.second (time timestamptz, host text, v int, w int, PRIMARY KEY (time, host), UNIQUE (time, v));
+SELECT influx_dup.put('second,host=a v=1i', 'second,host=b v=1i', 'second,host=b v=2i');
+
+-- Refused lines among duplicates, stored again: only they stay, also where each plan takes arrays
+CREATE TABLE influx_dup.mixed (time timestamptz, host text, v int, d int DEFAULT 5 CHECK (d < 100), PRIMARY KEY (time, host));
+INSERT INTO influx_rejects (time, schema, port, role, "precision", line, sqlstate, reason)
+  SELECT now(), 'influx_dup', 8089, current_user, 'ns', convert_to(line || ' 1000', 'UTF8'), '23514', 'test'
+    FROM unnest(ARRAY['mixed,host=a v=1i', 'mixed,host=a v=2i,d=100i', 'mixed,host=b v=3i,d=4i', 'mixed,host=a v=5i,d=6i', 'mixed,host=b v=7i', 'mixed,host=c d=100i', 'mixed,host=a v=8i']) AS line;
+SET influx.row_source = arrays;
+SELECT * FROM influx_replay();
+RESET influx.row_source;
+TABLE influx_dup.mixed ORDER BY host;
+SELECT convert_from(line, 'UTF8') AS line, sqlstate FROM influx_rejects ORDER BY 1;
+DELETE FROM influx_rejects;
 
 SET client_min_messages = warning;
 DROP SCHEMA influx_dup CASCADE;

@@ -129,49 +129,55 @@ void BatchWriter::gather(Groups& groups, RowGroup& group) {
 }
 
 void BatchWriter::write_fast() {
-  if (together_.front()->plan().arbiter() == nullptr) return together_.front()->insert();
-  order_.by_layers(together_);
-  for (const WriteOrder::Run& run : order_.runs()) {
-    current_ = run.group;
-    run.group->insert(order_.rows_of(run));
+  RowGroup& first = *together_.front();
+  if (first.plan().arbiter() == nullptr) {
+    first.insert();
+  } else {
+    order_.list(together_);
+    write_part(0, order_.size());
+    count_duplicates();
   }
 }
 
 /// Writes the rows so that each that its table refuses costs itself only. Raises what is not about
 /// rows.
 void BatchWriter::write_carefully() {
-  order_.by_lines(together_);
-  if (together_.front()->plan().arbiter() != nullptr) {
-    ErrorData* error = postgres::in_subtransaction([&] { write_fast(); });
-    if (error == nullptr) return;
-    if (!is_about_rows(error->sqlerrcode)) ReThrowError(error);
-    for (RowGroup* group : together_)
-      group->duplicates = 0;
-    // Where rows got another key on their way, as by a trigger, only the order of lines is right;
-    // and there is no other where keys could not be compared.
-    const bool keys_changed = error->sqlerrcode == ERRCODE_CARDINALITY_VIOLATION;
-    FreeErrorData(error);
-    if (keys_changed || order_.runs().empty()) order_.by_lines(together_);
-  }
-  for (const WriteOrder::Run& run : order_.runs()) {
+  order_.list(together_);
+  write_or_halve(0, order_.size());
+}
+
+/// Writes `count` rows of the order from `first` on.
+void BatchWriter::write_part(std::size_t first, std::size_t count) {
+  order_.arrange(first, count);
+  for (WriteOrder::Run& run : order_.runs()) {
     current_ = run.group;
-    write_rows(*run.group, order_.rows_of(run));
+    run.duplicates = run.group->insert(order_.rows_of(run), order_.combined_of(run));
   }
 }
 
-/// Writes rows of a group by one statement; where that is refused, each half of them.
-void BatchWriter::write_rows(RowGroup& group, std::span<const std::uint32_t> rows) {
-  ErrorData* error = postgres::in_subtransaction([&] { group.insert(rows); });
-  if (error == nullptr) return;
+/// The same; where that is refused, each half of them, so that all of the first one are written
+/// before the second one: their order is right whatever was made of their keys on the way.
+void BatchWriter::write_or_halve(std::size_t first, std::size_t count) {
+  if (count == 0) return;
+  ErrorData* error = postgres::in_subtransaction([&] { write_part(first, count); });
+  if (error == nullptr) return count_duplicates();
   if (!is_about_rows(error->sqlerrcode)) ReThrowError(error);
-  if (rows.size() > 1) {
+  if (count > 1) {
     FreeErrorData(error);
-    write_rows(group, rows.first(rows.size() / 2));
-    write_rows(group, rows.subspan(rows.size() / 2));
+    write_or_halve(first, count / 2);
+    write_or_halve(first + count / 2, count - count / 2);
     return;
   }
-  unwritten_.refuse_row(group, group.lines()[rows.front()], refusal_of(*error));
-  group.mark_refused(rows.front());
+  const WriteOrder::Run& run = order_.runs().front();
+  const std::uint32_t row = order_.rows_of(run).front();
+  unwritten_.refuse_row(*run.group, run.group->lines()[row], refusal_of(*error));
+  run.group->mark_refused(row);
+}
+
+/// Counts for the groups what the part that was just written has found.
+void BatchWriter::count_duplicates() noexcept {
+  for (const WriteOrder::Run& run : order_.runs())
+    run.group->duplicates += run.duplicates;
 }
 
 bool BatchWriter::is_about_rows(int sqlstate) const noexcept {

@@ -101,6 +101,14 @@ InsertPlan::InsertPlan(const Table& table, std::vector<ColumnIndex> columns,
     slots_[static_cast<std::size_t>(index)] = static_cast<std::int16_t>(slot);
     if (table.column(index).has_default) ++columns_with_default_;
   }
+  combines_ = arbiter_ != nullptr && merges_ && !table.checks_rows;
+  for (int slot = 0; slot < count && combines_; ++slot) {
+    const ColumnIndex index = columns_[static_cast<std::size_t>(slot)];
+    if (arbiter_->has(index)) continue;
+    const Column& column = table.column(index);
+    // A value was checked when it was made. A domain may refuse NULL too.
+    if (column.not_null || column.is_domain) required_.push_back(slot);
+  }
 }
 
 InsertPlan::~InsertPlan() {
@@ -115,6 +123,11 @@ bool InsertPlan::takes(const Table& table, std::span<const ColumnIndex> present)
     if (table.column(index).has_default) ++with_default;
   }
   return with_default == columns_with_default_;
+}
+
+bool InsertPlan::may_combine() const noexcept {
+  return combines_ && std::none_of(required_.begin(), required_.end(),
+                                   [this](int slot) { return slot_attisnull(slot_, slot + 1); });
 }
 
 std::uint64_t InsertPlan::insert(Tuplestorestate* rows, std::size_t count) {

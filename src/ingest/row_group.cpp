@@ -1,5 +1,3 @@
-#include <numeric>
-
 #include "influx/ingest/row_group.h"
 
 #include "influx/postgres/transaction.h"
@@ -58,35 +56,35 @@ void RowGroup::mark_refused(std::size_t row) {
   ++refused_count_;
 }
 
-void RowGroup::insert() {
-  if (refused_count_ == 0) {
-    insert(rows_, lines_.size());
-  } else {
-    all_rows_.resize(lines_.size());
-    std::iota(all_rows_.begin(), all_rows_.end(), 0U);
-    insert(all_rows_);
+std::uint64_t RowGroup::insert() {
+  if (refused_count_ == 0) return insert(rows_, lines_.size());
+  all_rows_.clear();
+  for (std::uint32_t row = 0; row < lines_.size(); ++row) {
+    if (!refused(row)) all_rows_.push_back(row);
   }
+  return insert(all_rows_, {});
 }
 
-void RowGroup::insert(Tuplestorestate* rows, std::size_t count) {
+std::uint64_t RowGroup::insert(Tuplestorestate* rows, std::size_t count) {
   const std::uint64_t written = plan_->insert(rows, count);
-  if (plan_->arbiter() != nullptr && !plan_->merges()) duplicates += count - written;
+  return plan_->arbiter() == nullptr || plan_->merges() ? 0 : count - written;
 }
 
-void RowGroup::insert(std::span<const std::uint32_t> rows) {
-  if (rows.size() == lines_.size() && refused_count_ == 0) return insert(rows_, rows.size());
+std::uint64_t RowGroup::insert(std::span<const std::uint32_t> rows,
+                               std::span<const MinimalTuple> combined) {
+  if (rows.empty()) return 0;
+  if (rows.size() == lines_.size()) return insert(rows_, rows.size());
   Tuplestorestate* part = tuplestore_begin_heap(false, false, kNeverSpill);
   TupleTableSlot* slot = plan_->slot();
-  std::size_t taken = 0;
-  for (const std::uint32_t number : rows) {
-    if (refused(number)) continue;
-    ExecStoreMinimalTuple(row(number), slot, false);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const bool is_combined = !combined.empty() && combined[i] != nullptr;
+    ExecStoreMinimalTuple(is_combined ? combined[i] : row(rows[i]), slot, false);
     tuplestore_puttupleslot(part, slot);
-    ++taken;
   }
   ExecClearTuple(slot);
-  if (taken > 0) insert(part, taken);
+  const std::uint64_t duplicates_found = insert(part, rows.size());
   tuplestore_end(part);
+  return duplicates_found;
 }
 
 MinimalTuple RowGroup::row(std::size_t number) {

@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "influx/line_protocol/hash.h"
+#include "influx/postgres/compat.h"
 #include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"
 
@@ -19,46 +20,47 @@ std::string_view bytes_of(Datum varlena) {
 
 }  // namespace
 
-void WriteOrder::by_layers(std::span<RowGroup* const> groups) {
-  collect(groups);
-  // Where rows stay as they are, a second one of a key is no error.
-  const InsertPlan& plan = groups.front()->plan();
-  if (groups.size() > 1 || plan.merges()) {
-    arbiter_ = plan.arbiter();
-    find_layers(groups);
-    std::sort(entries_.begin(), entries_.end(), [](const Entry& left, const Entry& right) {
-      return std::tuple(left.layer, left.group, left.row) <
-             std::tuple(right.layer, right.group, right.row);
-    });
+void WriteOrder::list(std::span<RowGroup* const> groups) {
+  groups_.assign(groups.begin(), groups.end());
+  listed_.clear();
+  for (std::uint32_t group = 0; group < groups_.size(); ++group) {
+    const auto count = static_cast<std::uint32_t>(groups_[group]->lines().size());
+    for (std::uint32_t row = 0; row < count; ++row) {
+      if (groups_[group]->refused(row)) continue;
+      listed_.push_back({});
+      listed_.back().group = group;
+      listed_.back().row = row;
+    }
   }
-  make_runs(groups);
-}
-
-void WriteOrder::by_lines(std::span<RowGroup* const> groups) {
-  collect(groups);
-  make_runs(groups);
-}
-
-/// Lists the rows of the groups in the order of their lines.
-void WriteOrder::collect(std::span<RowGroup* const> groups) {
-  runs_.clear();
-  entries_.clear();
-  for (std::uint32_t group = 0; group < groups.size(); ++group) {
-    const auto count = static_cast<std::uint32_t>(groups[group]->lines().size());
-    for (std::uint32_t row = 0; row < count; ++row)
-      entries_.push_back({0, group, row});
-  }
-  if (groups.size() == 1) return;
+  if (groups_.size() == 1) return;
   const auto place = [&](const Entry& entry) {
-    const Line& line = groups[entry.group]->lines()[entry.row];
+    const Line& line = groups_[entry.group]->lines()[entry.row];
     return std::pair(line.origin, line.number);
   };
-  std::sort(entries_.begin(), entries_.end(),
+  std::sort(listed_.begin(), listed_.end(),
             [&](const Entry& left, const Entry& right) { return place(left) < place(right); });
 }
 
-/// Counts for each row how many of its key came before it.
-void WriteOrder::find_layers(std::span<RowGroup* const> groups) {
+void WriteOrder::arrange(std::size_t first, std::size_t count) {
+  const auto begin = listed_.begin() + static_cast<std::ptrdiff_t>(first);
+  entries_.assign(begin, begin + static_cast<std::ptrdiff_t>(count));
+  const InsertPlan& plan = groups_.front()->plan();
+  arbiter_ = plan.arbiter();
+  // Where rows stay as they are, a second one of a key is no error.
+  if (arbiter_ != nullptr && count > 1 && (groups_.size() > 1 || plan.merges())) {
+    find_recurrences();
+    if (groups_.front()->table().changes_rows) {
+      follow_lines();
+    } else {
+      find_layers();
+      combine_rows();
+    }
+  }
+  make_runs();
+}
+
+/// Finds for each row the one of its key that came last before it.
+void WriteOrder::find_recurrences() {
   const std::size_t width = arbiter_->key.size();
   keys_.resize(entries_.size() * width);
   hashes_.resize(entries_.size());
@@ -73,13 +75,15 @@ void WriteOrder::find_layers(std::span<RowGroup* const> groups) {
     for (std::size_t entry = 0; entry < entries_.size(); ++entry) {
       Entry& row = entries_[entry];
       Value* key = keys_.data() + entry * width;
-      if (!read_key(*groups[row.group], row.row, key)) continue;
+      RowGroup& group = *groups_[row.group];
+      if (!read_key(group, row.row, key)) continue;
+      row.may_combine = group.plan().may_combine();
       const std::uint64_t hash = hashes_[entry] = hash_of_key(key);
       std::size_t bucket = hash & mask;
       for (; buckets_[bucket] != 0; bucket = (bucket + 1) & mask) {
         const std::size_t other = buckets_[bucket] - 1;
         if (hashes_[other] != hash || !is_same_key(keys_.data() + other * width, key)) continue;
-        row.layer = entries_[other].layer + 1;
+        row.before = buckets_[bucket];
         break;
       }
       buckets_[bucket] = static_cast<std::uint32_t>(entry + 1);
@@ -87,6 +91,86 @@ void WriteOrder::find_layers(std::span<RowGroup* const> groups) {
     }
   });
   MemoryContextDelete(memory);
+}
+
+/// Makes a layer of all rows up to one whose key is among them, or that is of another group.
+void WriteOrder::follow_lines() noexcept {
+  std::uint32_t layer = 0;
+  std::size_t start = 0;
+  for (std::size_t entry = 0; entry < entries_.size(); ++entry) {
+    Entry& row = entries_[entry];
+    if (row.before > start || row.group != entries_[start].group) {
+      ++layer;
+      start = entry;
+    }
+    row.layer = layer;
+  }
+}
+
+/// Counts for each row how many of its key came before it, those combined with another one aside.
+void WriteOrder::find_layers() {
+  for (Entry& row : entries_) {
+    if (row.before == 0) continue;
+    Entry& before = entries_[row.before - 1];
+    row.joins_before = row.may_combine && before.may_combine && row.group == before.group;
+    before.is_joined = row.joins_before;
+    row.layer = before.layer + (row.joins_before ? 0 : 1);
+  }
+}
+
+/// Lets the last one stand for rows that are to be combined, and brings all into the order of their
+/// layers.
+void WriteOrder::combine_rows() {
+  MemoryContext scratch =
+      AllocSetContextCreate(CurrentMemoryContext, "influx combined", ALLOCSET_SMALL_SIZES);
+  for (std::size_t entry = 0; entry < entries_.size(); ++entry) {
+    Entry& row = entries_[entry];
+    if (!row.joins_before || row.is_joined) continue;
+    row.combined = combine(entry, scratch);
+    MemoryContextReset(scratch);
+  }
+  MemoryContextDelete(scratch);
+  std::erase_if(entries_, [](const Entry& entry) { return entry.is_joined; });
+  std::sort(entries_.begin(), entries_.end(), [](const Entry& left, const Entry& right) {
+    return std::tuple(left.layer, left.group, left.row) <
+           std::tuple(right.layer, right.group, right.row);
+  });
+}
+
+/// The row that all rows of a key up to this one come to, as append_conflict_clause() has it: the
+/// key of the first one, and the last value of each other column. From the last row to the first:
+/// a value that is found stays.
+MinimalTuple WriteOrder::combine(std::size_t entry, MemoryContext scratch) {
+  RowGroup& group = *groups_[entries_[entry].group];
+  const InsertPlan& plan = group.plan();
+  const schema::Table& table = group.table();
+  TupleTableSlot* slot = plan.slot();
+  const std::size_t width = plan.columns().size();
+  if (values_.size() < width) {
+    nulls_ = std::make_unique<bool[]>(width);
+    values_.resize(width);
+  }
+  std::fill_n(nulls_.get(), width, true);
+
+  for (const Entry* row = &entries_[entry];; row = &entries_[row->before - 1]) {
+    ExecStoreMinimalTuple(group.row(row->row), slot, false);
+    slot_getallattrs(slot);
+    for (std::size_t i = 0; i < width; ++i) {
+      if (slot->tts_isnull[i]) continue;
+      const schema::ColumnIndex column = plan.columns()[i];
+      const Datum value = slot->tts_values[i];
+      if (nulls_[i] || arbiter_->has(column)) {
+        values_[i] = value;
+        nulls_[i] = false;
+      } else if (column == table.tags || column == table.fields) {
+        values_[i] = postgres::in_context(
+            scratch, [&] { return DirectFunctionCall2(jsonb_concat, value, values_[i]); });
+      }
+    }
+    if (!row->joins_before) break;
+  }
+  ExecClearTuple(slot);
+  return postgres::form_minimal_tuple(plan.descriptor(), values_.data(), nulls_.get());
 }
 
 /// Reads the key of a row, which stays where it is. False where no other row can have it.
@@ -151,14 +235,17 @@ bool WriteOrder::is_same_key(const Value* left, const Value* right) const {
 }
 
 /// Puts rows of one layer and group that follow each other into a run.
-void WriteOrder::make_runs(std::span<RowGroup* const> groups) {
+void WriteOrder::make_runs() {
+  runs_.clear();
   rows_.clear();
+  combined_.clear();
   const Entry* before = nullptr;
   for (const Entry& entry : entries_) {
     if (before == nullptr || before->layer != entry.layer || before->group != entry.group) {
-      runs_.push_back({groups[entry.group], rows_.size(), 0});
+      runs_.push_back({groups_[entry.group], rows_.size(), 0, 0});
     }
     rows_.push_back(entry.row);
+    combined_.push_back(entry.combined);
     ++runs_.back().count;
     before = &entry;
   }

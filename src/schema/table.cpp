@@ -4,6 +4,7 @@
 #include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"
 #include "influx/schema/arbiter.h"
+#include "influx/schema/row_checks.h"
 
 namespace influx::schema {
 
@@ -121,6 +122,8 @@ bool Table::read_catalog(bool wait) {
     index_columns();
     find_special_columns();
     describe_arbiters(relation, *this, memory_, arbiters);
+    changes_rows = has_changing_trigger(relation);
+    checks_rows = !arbiters.empty() && schema::checks_rows(relation);
   }
   relation_close(relation, AccessShareLock);
   return same_name;
@@ -146,6 +149,7 @@ void Table::describe_column(const FormData_pg_attribute& attribute, AclMode righ
   // A view passes on what is left out to the table below, whose defaults we do not see.
   column.has_default = attribute.atthasdef || attribute.attidentity != '\0' ||
                        kind == RELKIND_VIEW || get_typdefault(attribute.atttypid) != nullptr;
+  column.not_null = attribute.attnotnull;
   column.is_generated = attribute.attgenerated != '\0';
   column.rights = rights;
   for (const AclMode right : {ACL_SELECT, ACL_INSERT, ACL_UPDATE}) {

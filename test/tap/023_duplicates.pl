@@ -74,6 +74,22 @@ is(sql('SELECT count(*), sum(n) FROM busy'), do
 		scalar(keys %last) . "|$sum";
 	}, 'and each key has its last value');
 
+# What is counted, beside lines that are refused.
+configure($node, 'influx.on_conflict' => 'nothing');
+is(sql('SELECT duplicates FROM pg_stat_influx'), '1', 'a row that stayed as it was is counted');
+# A line that is refused makes the rest of its batch be written again: nothing is counted twice.
+sql('ALTER TABLE t ADD CHECK (v <> 13)');
+send_text($socket, join "\n", map { "t,host=$_ 1000" } 'a v=1i', 'e v=1i', 'e v=13i', 'f v=13i', 'e v=2i', 'b v=2i', 'f v=3i');
+wait_for_value($node, 'SELECT host, v FROM t ORDER BY host', "a|4\nb|5\nc|7\nd|9\ne|1\nf|3", 'nothing: beside lines that are refused');
+wait_for_value($node, 'SELECT duplicates, rejected FROM pg_stat_influx', '4|3', 'duplicates are counted once');
+configure($node, 'influx.on_conflict' => undef);
+
+# An index that a failed build has left behind is no key.
+like(error_of($node, 'CREATE UNIQUE INDEX CONCURRENTLY k_key ON k (time, host)')->{message}, qr/could not create unique index/, 'a build fails');
+send_text($socket, "k,host=c v=1i 1000\nk,host=c w=1i 1000\nk,host=d v=1i 1000");
+wait_for_value($node, 'SELECT host, v, w FROM k WHERE host > $$b$$ ORDER BY host, v', "c|1|\nc||1\nd|1|", 'points are appended');
+sql('DROP INDEX k_key');
+
 # Two processes that write the same keys in opposite order: both come to an end.
 sql('CREATE TABLE pair (time timestamptz, host text, a int, b int, PRIMARY KEY (time, host))');
 my $second_port = free_udp_port();
@@ -84,36 +100,43 @@ my @senders = (
 wait_sender($_) foreach @senders;
 wait_for_value($node, 'SELECT count(*), sum(a), sum(b) FROM pair', '1000|19500500|19500500', 'both have written all');
 
-# Random points give what a simple model gives, whatever plans they go by.
+# Random points give what a simple model gives, whatever plans they go by, also beside lines that are refused.
 my $seed = $ENV{INFLUX_RANDOM_SEED} // 20261123;
 srand($seed);
 note("INFLUX_RANDOM_SEED=$seed");
-sql(<<'SQL');
-CREATE TABLE model (time timestamptz, host text, zone text DEFAULT 'eu', a int, b int, c int DEFAULT 7, _tags jsonb, _fields jsonb,
+foreach my $table ('model', 'refusing')
+{
+	sql(<<"SQL");
+CREATE TABLE $table (time timestamptz, host text, zone text DEFAULT 'eu', a int, b int, c int DEFAULT 7, _tags jsonb, _fields jsonb,
   UNIQUE NULLS NOT DISTINCT (time, host, zone));
 SQL
-my (%model, @lines);
-foreach my $n (1 .. 5000)
-{
-	my $time = 1000 * int(rand(5));
-	my $host = (undef, qw(x y))[ int(rand(3)) ];
-	my $zone = (undef, qw(eu us))[ int(rand(3)) ];
-	my @fields = grep { rand() < 0.4 } qw(a b c d e);
-	@fields = ('a') unless @fields;
-	push @lines, 'model' . (defined $host ? ",host=$host" : '') . (defined $zone ? ",zone=$zone" : '') . ' '
-	  . join(',', map { "$_=${n}i" } @fields) . " $time";
-	my $row = $model{ join ' ', $time, $host // '', $zone // 'eu' } //= { c => 7 };
-	$row->{$_} = $n foreach @fields;
-}
-send_lines($socket, @lines, 'model,host=end a=1i 1000');
-wait_for_value($node, "SELECT count(*) FROM model WHERE host = 'end'", '1', 'random points are stored');
-is( sql(<<'SQL'),
-SELECT round(extract(epoch FROM time) * 1000000) * 1000, host, zone, a, b, c, _fields->>'d', _fields->>'e' FROM model
+	# The constraint also has each point written by itself.
+	my $refused = $table eq 'refusing' ? sub { $_[0] % 97 == 0 } : sub { 0 };
+	sql("ALTER TABLE $table ADD CHECK (a % 97 <> 0)") if $table eq 'refusing';
+	my (%model, @lines);
+	foreach my $n (1 .. 5000)
+	{
+		my $time = 1000 * int(rand(5));
+		my $host = (undef, qw(x y))[ int(rand(3)) ];
+		my $zone = (undef, qw(eu us))[ int(rand(3)) ];
+		my @fields = grep { rand() < 0.4 } qw(a b c d e);
+		@fields = ('a') unless @fields;
+		push @lines, $table . (defined $host ? ",host=$host" : '') . (defined $zone ? ",zone=$zone" : '') . ' '
+		  . join(',', map { "$_=${n}i" } @fields) . " $time";
+		next if $fields[0] eq 'a' && $refused->($n);
+		my $row = $model{ join ' ', $time, $host // '', $zone // 'eu' } //= { c => 7 };
+		$row->{$_} = $n foreach @fields;
+	}
+	send_lines($socket, @lines, "$table,host=end a=1i 1000");
+	wait_for_value($node, "SELECT count(*) FROM $table WHERE host = 'end'", '1', "$table: random points are stored");
+	is( sql(<<"SQL"),
+SELECT round(extract(epoch FROM time) * 1000000) * 1000, host, zone, a, b, c, _fields->>'d', _fields->>'e' FROM $table
  WHERE host IS DISTINCT FROM 'end' ORDER BY time, host COLLATE "C" NULLS FIRST, zone
 SQL
-	join("\n", map { my $key = $_; join '|', (split / /, $key), map { $model{$key}{$_} // '' } qw(a b c d e) }
-		  sort { my @l = split / /, $a; my @r = split / /, $b; $l[0] <=> $r[0] || $l[1] cmp $r[1] || $l[2] cmp $r[2] } keys %model),
-	'they are what the model has');
+		join("\n", map { my $key = $_; join '|', (split / /, $key), map { $model{$key}{$_} // '' } qw(a b c d e) }
+			  sort { my @l = split / /, $a; my @r = split / /, $b; $l[0] <=> $r[0] || $l[1] cmp $r[1] || $l[2] cmp $r[2] } keys %model),
+		"$table: they are what the model has");
+}
 
 unlike(log_since($node), qr/PANIC|terminated by signal|XX000/, 'nothing crashed');
 done_testing();

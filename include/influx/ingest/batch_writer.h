@@ -65,7 +65,9 @@ class BatchWriter {
   void gather(Groups& groups, RowGroup& group);
   void write_fast();
   void write_carefully();
-  void write_rows(RowGroup& group, std::span<const std::uint32_t> rows);
+  void write_part(std::size_t first, std::size_t count);
+  void write_or_halve(std::size_t first, std::size_t count);
+  void count_duplicates() noexcept;
   bool is_about_rows(int sqlstate) const noexcept;
   void pass_over(Groups& groups, const RowGroup& group) noexcept;
   void put_off(Groups& groups, const RowGroup& group);

@@ -31,6 +31,9 @@ class InsertPlan {
   const schema::Arbiter* arbiter() const noexcept { return arbiter_; }
   /// Whether rows that are there already are updated.
   bool merges() const noexcept { return merges_; }
+  /// Whether the row in slot() and others of its key may be written as one, which has the last
+  /// value of each: nothing would have seen or refused the row alone.
+  bool may_combine() const noexcept;
   /// The columns of the set that differ by being left out; a row of this plan has all of them.
   std::size_t columns_with_default() const noexcept { return columns_with_default_; }
   /// Whether a row with values in exactly the columns `present` may be inserted by this plan.
@@ -65,6 +68,8 @@ class InsertPlan {
   std::size_t columns_with_default_ = 0;
   const schema::Arbiter* arbiter_;
   bool merges_ = false;
+  bool combines_ = false;      ///< may_combine() but for `required_`
+  std::vector<int> required_;  ///< slots that no row may leave NULL, except those of the key
   const char* conflict_clause_ = "";
   Oid relation_ = InvalidOid;
   TupleDesc descriptor_ = nullptr;

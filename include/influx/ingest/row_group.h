@@ -30,12 +30,14 @@ class RowGroup {
   /// nanoseconds since the epoch. Raises.
   void append(MinimalTuple row, const Line& line, std::int64_t time_ns);
 
-  /// Inserts all rows that were not refused, by one statement. REQUIRES: a transaction with SPI
-  /// connected. Raises.
-  void insert();
+  /// Inserts all rows that were not refused, by one statement. Returns how many were found to be
+  /// there already, where that leaves them as they are. REQUIRES: a transaction with SPI connected.
+  /// Raises.
+  std::uint64_t insert();
 
-  /// The same for some of the rows, by number in ascending order.
-  void insert(std::span<const std::uint32_t> rows);
+  /// The same for some of the rows, by number in ascending order. Where `combined` is not null, it
+  /// is written in place of the row.
+  std::uint64_t insert(std::span<const std::uint32_t> rows, std::span<const MinimalTuple> combined);
 
   /// A row, in memory that lives as long as the rows. Raises.
   MinimalTuple row(std::size_t number);
@@ -49,13 +51,11 @@ class RowGroup {
   std::int64_t newest_ns() const noexcept;
 
   State state = State::kMapped;
-  bool passed_over = false;  ///< for BatchWriter: not to be written for now
-  /// Rows that insert() found to be there already, where that leaves them as they are. Whoever
-  /// rolls back an insert() sets it back.
-  std::uint64_t duplicates = 0;
+  bool passed_over = false;      ///< for BatchWriter: not to be written for now
+  std::uint64_t duplicates = 0;  ///< for BatchWriter: what insert() returned, as far as it stands
 
  private:
-  void insert(Tuplestorestate* rows, std::size_t count);
+  std::uint64_t insert(Tuplestorestate* rows, std::size_t count);
 
   std::shared_ptr<const schema::Table> table_;
   std::shared_ptr<InsertPlan> plan_;

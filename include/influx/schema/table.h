@@ -41,6 +41,7 @@ struct Column {
   /// Whether leaving the column out of an INSERT differs from writing NULL.
   bool has_default = false;
   bool is_generated = false;
+  bool not_null = false;
   /// Which of ACL_SELECT, ACL_INSERT and ACL_UPDATE the current user has on it.
   AclMode rights = 0;
   /// Why no value can be written to it ("it is a generated column"), and the SQLSTATE of that; null
@@ -103,6 +104,8 @@ class Table {
   ColumnIndex tags = kNoColumn;    ///< `_tags`, where it is jsonb and can be written
   ColumnIndex fields = kNoColumn;  ///< `_fields`, likewise
   std::vector<Arbiter> arbiters;   ///< the keys that points may have, the preferred one first
+  bool changes_rows = false;       ///< has_changing_trigger()
+  bool checks_rows = false;        ///< checks_rows(); only looked at where there are arbiters
 
   /// Where the keys of the last point were found, in order: points of a measurement mostly repeat
   /// them. Only a guess, for find().
