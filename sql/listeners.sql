@@ -152,6 +152,9 @@ SELECT listener_alter('mine', address => '127.0.0.1', allowed_sources => '127.0.
 SET ROLE regress_influx_one;
 SELECT listener_alter('mine', batch_size => 6);
 SELECT influx_listen.error_of($$SELECT listener_alter('mine', 18090)$$);
+SELECT influx_listen.error_of($$SELECT listener_alter('mine', reset => '{address}')$$);
+SELECT influx_listen.error_of($$SELECT listener_alter('mine', reset => '{allowed_sources}')$$);
+SELECT listener_alter('mine', reset => '{batch_size}');
 RESET ROLE;
 GRANT SET ON PARAMETER influx.listen_addresses, influx.allowed_sources TO regress_influx_one;
 SET ROLE regress_influx_one;

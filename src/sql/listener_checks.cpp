@@ -58,34 +58,31 @@ Oid check_role(const ListenerDefinition& listener) {
 
 bool is_changed(const ListenerDefinition& listener, const ListenerDefinition* before,
                 ListenerColumn column) {
-  if (before == nullptr || before->is_null(column)) return true;
+  if (before == nullptr) return !listener.is_null(column);
+  if (listener.is_null(column) || before->is_null(column))
+    return listener.is_null(column) != before->is_null(column);
   return std::strcmp(listener.string(column), before->string(column)) != 0;
 }
 
 /// An override is a value that its setting would take. Whom a listener hears is for those to say
-/// who may set that.
+/// who may set that; and for them to take back, since what counts then may let more in.
 void check_overrides(const ListenerDefinition& listener, const ListenerDefinition* before) {
-  constexpr struct {
-    const char* setting;
-    ListenerColumn column;
-    bool is_administrators;
-  } kOverrides[] = {{"influx.listen_addresses", kAddress, true},
-                    {"influx.allowed_sources", kAllowedSources, true},
-                    {"influx.batch_size", kBatchSize, false},
-                    {"influx.batch_timeout", kBatchTimeout, false},
-                    {"influx.read_buffer", kReadBuffer, false}};
-  for (const auto& each : kOverrides) {
-    if (listener.is_null(each.column)) continue;
-    postgres::check_setting(each.setting, listener.string(each.column));
-    if (!each.is_administrators || postgres::may_set(each.setting)) continue;
+  for (std::size_t i = 0; i < lengthof(kOverrideColumns); ++i) {
+    const ListenerColumn column = kOverrideColumns[i];
+    const char* setting = worker::kOverrides[i].setting;
+    const bool is_given = !listener.is_null(column);
+    if (is_given) postgres::check_setting(setting, listener.string(column));
+    const bool is_administrators = column == kAddress || column == kAllowedSources;
+    if (!is_administrators || postgres::may_set(setting)) continue;
     // An address that others have opened is for the port for which they have.
-    const bool is_moved = each.column == kAddress && is_changed(listener, before, kService);
-    if (!is_moved && !is_changed(listener, before, each.column)) continue;
+    const bool is_moved = is_given && column == kAddress && is_changed(listener, before, kService);
+    if (!is_moved && !is_changed(listener, before, column)) continue;
     ereport(ERROR,
             (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-             errmsg("permission denied to give a listener its own %s", each.setting),
+             is_given ? errmsg("permission denied to give a listener its own %s", setting)
+                      : errmsg("permission denied to take its own %s from a listener", setting),
              errhint("This is for superusers, and for roles that were granted SET on parameter %s.",
-                     each.setting)));
+                     setting)));
   }
 }
 

@@ -29,19 +29,11 @@ enum Argument : int {
   kResetArgument = kTransportArgument,
 };
 
-struct Override {
-  const char* name;
-  ListenerColumn column;
-  Argument argument;
-};
-/// What a listener may have instead of a setting.
-constexpr Override kOverrides[] = {
-    {"address", kAddress, kAddressArgument},
-    {"batch_size", kBatchSize, kBatchSizeArgument},
-    {"batch_timeout", kBatchTimeout, kBatchTimeoutArgument},
-    {"read_buffer", kReadBuffer, kReadBufferArgument},
-    {"allowed_sources", kAllowedSources, kAllowedSourcesArgument},
-};
+/// The arguments of the columns that take the place of a setting, in the order of kOverrideColumns.
+constexpr Argument kOverrideArguments[] = {kAddressArgument, kBatchSizeArgument,
+                                           kBatchTimeoutArgument, kReadBufferArgument,
+                                           kAllowedSourcesArgument};
+static_assert(lengthof(kOverrideArguments) == lengthof(kOverrideColumns));
 
 Datum name_datum(const char* name) {
   return DirectFunctionCall1(namein, CStringGetDatum(name));
@@ -62,8 +54,9 @@ void take_common(FunctionCallInfo fcinfo, ListenerDefinition* definition) {
       definition->set(taken.column, PG_GETARG_DATUM(taken.argument));
     }
   }
-  for (const Override& each : kOverrides) {
-    if (!PG_ARGISNULL(each.argument)) definition->set(each.column, PG_GETARG_DATUM(each.argument));
+  for (std::size_t i = 0; i < lengthof(kOverrideColumns); ++i) {
+    const Argument argument = kOverrideArguments[i];
+    if (!PG_ARGISNULL(argument)) definition->set(kOverrideColumns[i], PG_GETARG_DATUM(argument));
   }
   if (!PG_ARGISNULL(kPrecisionArgument)) {
     const auto precision = precision_argument(fcinfo, kPrecisionArgument);
@@ -76,11 +69,12 @@ void take_service(FunctionCallInfo fcinfo, int index, bool is_integer,
   definition->set(kService, postgres::text_datum(service_argument(fcinfo, index, is_integer)));
 }
 
-const Override* find_override(std::string_view name) noexcept {
-  for (const Override& each : kOverrides) {
-    if (name == each.name) return &each;
-  }
-  return nullptr;
+/// The index of the override of that name, or how many there are.
+std::size_t find_override(std::string_view name) noexcept {
+  std::size_t index = 0;
+  while (index < lengthof(worker::kOverrides) && name != worker::kOverrides[index].column)
+    ++index;
+  return index;
 }
 
 /// Takes back the overrides that the argument `reset` names.
@@ -96,18 +90,18 @@ void reset_overrides(FunctionCallInfo fcinfo, ListenerDefinition* definition) {
                       errmsg("an element of reset must not be null")));
     }
     const char* name = TextDatumGetCString(elements[i]);
-    const Override* found = find_override(name);
-    if (found == nullptr) {
+    const std::size_t found = find_override(name);
+    if (found == lengthof(kOverrideColumns)) {
       ereport(ERROR,
               (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" cannot be reset", name),
                errhint("Use address, batch_size, batch_timeout, read_buffer or "
                        "allowed_sources.")));
     }
-    if (!PG_ARGISNULL(found->argument)) {
+    if (!PG_ARGISNULL(kOverrideArguments[found])) {
       ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                       errmsg("%s is given a value, and to be reset", name)));
     }
-    definition->set_null(found->column);
+    definition->set_null(kOverrideColumns[found]);
   }
 }
 

@@ -4,14 +4,14 @@
 #include "influx/postgres/error.h"
 #include "influx/sql/arguments.h"
 #include "influx/sql/listener_checks.h"
-#include "influx/sql/listener_table.h"
+#include "influx/sql/listener_store.h"
 #include "influx/worker/supervision.h"
 
 namespace {
 
 using influx::sql::ListenerColumn;
 using influx::sql::ListenerDefinition;
-using influx::sql::ListenerTable;
+using influx::sql::ListenerStore;
 using influx::worker::Supervision;
 
 /// Tells, as a report of `level`, what is missing for the table to have an effect.
@@ -55,32 +55,32 @@ Datum create(FunctionCallInfo fcinfo, bool service_is_integer) {
   const ListenerDefinition listener =
       influx::sql::definition_of_arguments(fcinfo, service_is_integer);
   check_definition(listener, nullptr);
-  const ListenerTable table;
-  check_beside(listener, table.others(listener.name(ListenerColumn::kName)));
-  table.insert(listener);
+  const ListenerStore store;
+  check_beside(listener, store.others(listener.name(ListenerColumn::kName)));
+  store.insert(listener);
   SPI_finish();
   warn_without_supervision();
   PG_RETURN_VOID();
 }
 
 /// Writes `listener` over what it was `before`, where it can work like that.
-void replace(const ListenerTable& table, const ListenerDefinition& before,
+void replace(const ListenerStore& store, const ListenerDefinition& before,
              const ListenerDefinition& listener) {
   check_definition(listener, &before);
-  check_beside(listener, table.others(listener.name(ListenerColumn::kName)));
-  table.update(listener);
+  check_beside(listener, store.others(listener.name(ListenerColumn::kName)));
+  store.update(listener);
 }
 
 Datum alter(FunctionCallInfo fcinfo, bool service_is_integer) {
   const char* name = name_argument(fcinfo);
   PreventCommandIfReadOnly("listener_alter()");
   SPI_connect();
-  const ListenerTable table;
-  const ListenerDefinition before = table.find(name);
+  const ListenerStore store;
+  const ListenerDefinition before = store.find(name);
   check_may_change(before);
   ListenerDefinition listener = before;
   alter_definition(fcinfo, service_is_integer, &listener);
-  replace(table, before, listener);
+  replace(store, before, listener);
   SPI_finish();
   warn_without_supervision();
   PG_RETURN_VOID();
@@ -106,9 +106,9 @@ INFLUX_FUNCTION(influx_listener_drop) {
   const char* name = name_argument(fcinfo);
   PreventCommandIfReadOnly("listener_drop()");
   SPI_connect();
-  const ListenerTable table;
-  check_may_change(table.find(name));
-  table.remove(name);
+  const ListenerStore store;
+  check_may_change(store.find(name));
+  store.remove(name);
   SPI_finish();
   warn_without_supervision();
   PG_RETURN_VOID();
@@ -119,12 +119,12 @@ INFLUX_FUNCTION(influx_listener_start) {
   PreventCommandIfReadOnly("listener_start()");
   report_missing_supervision(ERROR, influx::worker::supervision());
   SPI_connect();
-  const ListenerTable table;
-  const ListenerDefinition before = table.find(name);
+  const ListenerStore store;
+  const ListenerDefinition before = store.find(name);
   check_may_change(before);
   ListenerDefinition listener = before;
   listener.set(ListenerColumn::kEnabled, BoolGetDatum(true));
-  replace(table, before, listener);
+  replace(store, before, listener);
   SPI_finish();
   PG_RETURN_VOID();
 }
@@ -134,11 +134,11 @@ INFLUX_FUNCTION(influx_listener_stop) {
   const char* name = name_argument(fcinfo);
   PreventCommandIfReadOnly("listener_stop()");
   SPI_connect();
-  const ListenerTable table;
-  ListenerDefinition listener = table.find(name);
+  const ListenerStore store;
+  ListenerDefinition listener = store.find(name);
   check_may_change(listener);
   listener.set(ListenerColumn::kEnabled, BoolGetDatum(false));
-  table.update(listener);
+  store.update(listener);
   SPI_finish();
   warn_without_supervision();
   PG_RETURN_VOID();

@@ -9,28 +9,34 @@ namespace influx::worker {
 namespace {
 
 /// A session's value counts before those of the configuration, the database and the role. `value`
-/// is nullptr to give way to them.
-void set_for_process(const char* setting, const char* value) {
-  set_config_option(setting, value, PGC_SIGHUP, PGC_S_SESSION, GUC_ACTION_SET, true, WARNING,
-                    false);
+/// is nullptr to give way to them. One that is not valid is a report of `level`; false where that
+/// is no error.
+bool set_for_process(const char* setting, const char* value, int level) {
+  return set_config_option(setting, value, PGC_SIGHUP, PGC_S_SESSION, GUC_ACTION_SET, true, level,
+                           false) != 0;
 }
 
 }  // namespace
 
-void take_overrides(const LaunchArguments& arguments, Registration& registration, bool wait) {
+void take_overrides(const LaunchArguments& arguments, Registration& registration, bool starts) {
   if (!arguments.supervised) return;
   MemoryContext memory =
       AllocSetContextCreate(CurrentMemoryContext, "influx overrides", ALLOCSET_SMALL_SIZES);
   MemoryContext before = MemoryContextSwitchTo(memory);
   postgres::begin_transaction();
   ListenerTable table;
-  const bool was_read = read_listener_table(wait, &table);
+  const bool was_read = read_listener_table(starts, &table);
   postgres::commit_transaction();
 
   const ListenerRow* row = table.find(registration.listener());
   if (row != nullptr) {
-    for (std::size_t i = 0; i < lengthof(kOverrides); ++i)
-      set_for_process(kOverrides[i].setting, row->overrides[i]);
+    for (std::size_t i = 0; i < lengthof(kOverrides); ++i) {
+      if (set_for_process(kOverrides[i].setting, row->overrides[i], starts ? ERROR : WARNING))
+        continue;
+      registration.note_failure(ERRCODE_INVALID_PARAMETER_VALUE,
+                                psprintf("invalid value for parameter \"%s\": \"%s\"",
+                                         kOverrides[i].setting, row->overrides[i]));
+    }
     registration.note_overrides(row->overrides_hash());
   }
   MemoryContextSwitchTo(before);

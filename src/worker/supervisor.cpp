@@ -44,14 +44,20 @@ std::int64_t due_ns(const ListenerStatus& status) noexcept {
 
 }  // namespace
 
-Supervisor::Supervisor(SupervisorSlot& slot, bool restarted)
+Supervisor::Supervisor(SupervisorSlot& slot, int crashes)
     : slot_(slot),
       memory_(AllocSetContextCreate(TopMemoryContext, "influx supervisor", ALLOCSET_DEFAULT_SIZES)),
-      held_back_(restarted),
+      crashes_(crashes),
       begun_ns_(monotonic_ns()) {}
 
 void Supervisor::run() {
   MemoryContextSwitchTo(memory_);
+  if (crashes_ > 0 && settings.restart_time >= 0) {
+    ereport(LOG,
+            (errmsg("influx: listeners of database \"%s\" are started in %d s, after a crash of "
+                    "the server",
+                    MyBgworkerEntry->bgw_extra, crash_pause())));
+  }
   changes_seen_ = slot_.changes.load();
   while (!shutdown_requested()) {
     CHECK_FOR_INTERRUPTS();
@@ -87,6 +93,8 @@ void Supervisor::look_again_at(std::int64_t ns) noexcept {
 
 void Supervisor::look() {
   pgstat_report_activity(STATE_RUNNING, "reading influx_listeners");
+  // Who has the table locked is waited for: there is nothing else to do.
+  postgres::set_lock_wait(0);
   postgres::begin_transaction();
   ListenerTable table;
   read_listener_table(true, &table);
@@ -133,10 +141,19 @@ void Supervisor::add(const WantedProcess& wanted) {
   LaunchArguments arguments = wanted.arguments;
   arguments.token = random_token();
   if (open_entry(arguments, wanted.listener, wanted.ordinal)) return look_again_at(0);
-  ereport(WARNING, (errmsg("influx: listener \"%s\" is not started: the table of listeners is full",
-                           wanted.listener),
-                    errhint("Raise max_worker_processes.")));
-  look_again_at(monotonic_ns() + kNoRoomPauseNs);
+  note_no_room(wanted);
+}
+
+/// There is no entry to show it in, and there may be many of them at each look: one is told.
+void Supervisor::note_no_room(const WantedProcess& wanted) {
+  const std::int64_t now_ns = monotonic_ns();
+  look_again_at(now_ns + kNoRoomPauseNs);
+  if (no_room_told_ns_ != 0 && now_ns - no_room_told_ns_ < kNoRoomPauseNs) return;
+  no_room_told_ns_ = now_ns;
+  ereport(WARNING,
+          (errmsg("influx: listener \"%s\" has too many processes: the table of listeners is full",
+                  wanted.listener),
+           errhint("Give the listeners fewer workers, or raise max_worker_processes.")));
 }
 
 /// Does what there is to do for an entry that is wanted.
@@ -160,14 +177,23 @@ void Supervisor::attend(const ListenerStatus& status, const WantedProcess& wante
   start(status, wanted);
 }
 
-/// If the crash was a listener's doing, this is the time in which one can do something about it.
+/// How long nothing is started after a crash. REQUIRES: influx.restart_time is not -1.
+int Supervisor::crash_pause() const noexcept {
+  return seconds_to_restart(crashes_, settings.restart_time);
+}
+
+/// If the crash was a listener's doing, this is the time in which one can do something about it;
+/// and the more of them come in a row, the longer.
 bool Supervisor::is_held_back() {
-  if (!held_back_) return false;
+  if (crashes_ == 0) return false;
   const std::int64_t until_ns =
-      settings.restart_time < 0 ? kNever : begun_ns_ + settings.restart_time * kNsPerSecond;
-  held_back_ = !told_to_retry_ && monotonic_ns() < until_ns;
-  if (held_back_) look_again_at(until_ns);
-  return held_back_;
+      settings.restart_time < 0 ? kNever : begun_ns_ + crash_pause() * kNsPerSecond;
+  if (told_to_retry_ || monotonic_ns() >= until_ns) {
+    crashes_ = 0;
+    return false;
+  }
+  look_again_at(until_ns);
+  return true;
 }
 
 void Supervisor::start(const ListenerStatus& status, const WantedProcess& wanted) {

@@ -4,9 +4,9 @@
 #include "influx/postgres/error.h"
 #include "influx/postgres/settings.h"
 #include "influx/transport/clock.h"
-#include "influx/worker/registry.h"
 #include "influx/worker/restart_policy.h"
 #include "influx/worker/signals.h"
+#include "influx/worker/supervised_entries.h"
 #include "influx/worker/supervisor.h"
 #include "influx/worker/supervisors.h"
 
@@ -90,7 +90,7 @@ INFLUX_WORKER(SupervisorMain) {
                        MyBgworkerEntry->bgw_extra)));
 
   auto* supervisor = influx::postgres::make_in_context<influx::worker::Supervisor>(
-      TopMemoryContext, slot, before == InvalidOid && influx::worker::server_has_crashed());
+      TopMemoryContext, slot, before == InvalidOid ? influx::worker::crashes_in_a_row() : 0);
   supervisor->run();
   proc_exit(1);
 }

@@ -2,6 +2,8 @@
 
 #include "influx/postgres/compat.h"
 #include "influx/postgres/settings.h"
+#include "influx/transport/clock.h"
+#include "influx/worker/restart_policy.h"
 
 namespace influx::worker {
 
@@ -11,15 +13,25 @@ static_assert(std::atomic<Oid>::is_always_lock_free && std::atomic<int>::is_alwa
 
 // Set in the postmaster, and so known to every process of the server.
 bool preloaded = false;
-int times_memory_was_made = 0;
+bool memory_was_made = false;
+int crashes = 0;                 ///< in a row
+std::int64_t last_crash_ns = 0;  ///< on the monotonic clock
 shmem_startup_hook_type next_startup_hook = nullptr;
 
 constinit std::span<SupervisorSlot> mapped;
 
+int crash_pause() noexcept {
+  return seconds_to_restart(crashes, postgres::settings.restart_time);
+}
+
 /// Called in the postmaster when the server starts, and again when it has reset its memory.
 void on_memory_made() {
   if (next_startup_hook != nullptr) next_startup_hook();
-  ++times_memory_was_made;
+  if (!std::exchange(memory_was_made, true)) return;
+  const std::int64_t now_ns = transport::monotonic_ns();
+  const std::int64_t well_seconds = (now_ns - last_crash_ns) / 1'000'000'000 - crash_pause();
+  crashes = crashes > 0 && well_seconds <= kRecoveredAfter ? crashes + 1 : 1;
+  last_crash_ns = now_ns;
 }
 
 void make_slots(void* memory) {
@@ -60,8 +72,8 @@ bool is_preloaded() noexcept {
   return preloaded;
 }
 
-bool server_has_crashed() noexcept {
-  return times_memory_was_made > 1;
+int crashes_in_a_row() noexcept {
+  return crashes;
 }
 
 List* supervised_databases() {

@@ -92,7 +92,7 @@ $node->stop;
 $other->stop;
 
 # With a supervisor they do what they say.
-my $boot = new_node('supervised', "shared_preload_libraries = 'influx'\ninflux.databases = 'postgres'\n");
+my $boot = new_node('supervised', "shared_preload_libraries = 'influx'\ninflux.databases = 'postgres'\nmax_prepared_transactions = 1\n");
 my ($status, $output, $errors);
 
 # What runs: name of the role, port.
@@ -101,7 +101,7 @@ sub wait_running
 	my ($expected, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return wait_for_value($boot,
-		q{SELECT coalesce(string_agg(role || ' ' || port, ', ' ORDER BY port), '') FROM influx_workers() WHERE state = 'listening'},
+		q{SELECT coalesce(string_agg(role || ' ' || port, ', ' ORDER BY port), '') FROM pg_stat_influx WHERE state = 'listening'},
 		$expected, $name);
 }
 $boot->safe_psql('postgres', 'CREATE SCHEMA garden; CREATE ROLE gardener LOGIN; GRANT USAGE, CREATE ON SCHEMA garden TO gardener');
@@ -115,11 +115,73 @@ send_text(udp($one), 'bed,kind=herb wet=1');
 wait_for_rows($boot, 'garden.bed', 1, 'and stores');
 $boot->safe_psql('postgres', "SELECT listener_alter('garden', $two, workers => 1)");
 wait_running("gardener $two", 'one that is altered is started anew');
+
+# Each argument of listener_alter(), one at a time: what the process then is.
+sub wait_shown
+{
+	my ($columns, $expected, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return wait_for_value($boot, "SELECT $columns FROM pg_stat_influx WHERE listener = 'garden' AND state = 'listening'", $expected, $name);
+}
+
+sub alter { $boot->safe_psql('postgres', "SELECT listener_alter('garden', $_[0])"); return; }
+my $pid = $boot->safe_psql('postgres', q{SELECT pid FROM pg_stat_influx WHERE listener = 'garden'});
+alter(q{address => '127.0.0.1'});
+wait_shown('addresses', "{127.0.0.1:$two}", 'address');
+alter(q{read_buffer => '64kB'});
+wait_shown('read_buffer', 65536, 'read_buffer');
+my $offset = log_size($boot);
+alter(q{allowed_sources => '127.0.0.1'});
+wait_for_log($boot, qr/\[$pid\] LOG:  influx: taking datagrams of these sources only: 127\.0\.0\.1\n/, $offset, 'allowed_sources');
+# A batch of two lines is full; one alone waits.
+alter(q{batch_size => 2});
+alter(q{batch_timeout => '50s'});
+$offset = log_size($boot);
+kill 'HUP', $pid;
+wait_for_reload($boot, $offset, $pid);
+send_text(udp($two), join("\n", map { "size n=${_}i" } 1 .. 2));
+wait_shown('stored, waiting', '2|0', 'batch_size: a full batch does not wait');
+send_text(udp($two), 'size n=3i');
+wait_shown('stored, waiting', '2|1', 'batch_timeout: one that is not full does');
+alter(q{batch_timeout => '10ms'});
+wait_shown('stored, waiting', '3|0', 'until the time is over');
+alter(q{reset => '{address, read_buffer, allowed_sources, batch_size, batch_timeout}'});
+wait_shown('addresses', "{127.0.0.1:$two,[::1]:$two}", 'reset');
+wait_shown('pid', $pid, 'all that by the same process');
+alter(q{"precision" => 's'});
+wait_shown('"precision"', 's', 'precision');
+alter(q{workers => 2});
+wait_running("gardener $two, gardener $two", 'workers');
+wait_shown(q{count(*) || ' of ' || count(DISTINCT pid)}, '2 of 2', 'a row for each process, with the name of the listener');
+alter(q{workers => 1});
+wait_running("gardener $two", 'fewer workers');
+$boot->safe_psql('postgres', 'CREATE SCHEMA yard; CREATE ROLE yardman LOGIN; GRANT USAGE, CREATE ON SCHEMA garden, yard TO yardman');
+alter(q{role => 'yardman'});
+wait_shown('role', 'yardman', 'role');
+alter(q{schema => 'yard'});
+wait_shown('schema', 'yard', 'schema');
+alter(q{schema => 'garden', role => 'gardener'});
+wait_shown(q{schema || ' ' || role}, 'garden gardener', 'two at once');
+alter('enabled => false');
+wait_running('', 'not enabled');
+alter('enabled => true');
+wait_running("gardener $two", 'and enabled');
 $boot->safe_psql('postgres', q{SELECT listener_stop('garden')});
 wait_running('', 'one that is stopped ends');
 $boot->safe_psql('postgres', q{SELECT listener_start('garden')});
 wait_running("gardener $two", 'and is started again');
 $boot->safe_psql('postgres', q{BEGIN; SELECT listener_drop('garden'); ROLLBACK});
+$pid = $boot->safe_psql('postgres', q{SELECT pid FROM pg_stat_influx});
+$boot->safe_psql('postgres', "BEGIN; SELECT listener_create('undone', 'garden', $one); SELECT listener_alter('garden', workers => 3); ROLLBACK");
+$error = error_of($boot, "BEGIN; SELECT listener_create('prepared', 'garden', $one); PREPARE TRANSACTION 'p'");
+is("$error->{sqlstate} $error->{message}", '0A000 cannot prepare a transaction that has changed influx_listeners', 'nor is it prepared');
+# A later change is seen, and nothing of those before.
+$boot->safe_psql('postgres', "SELECT listener_create('later', 'garden', $one)");
+wait_running(join(', ', map { ($_ == $one ? 'postgres' : 'gardener') . " $_" } sort { $a <=> $b } $one, $two), 'one more');
+is($boot->safe_psql('postgres', q{SELECT string_agg(listener, ',' ORDER BY listener) FROM pg_stat_influx}), 'garden,later', 'and no other');
+is($boot->safe_psql('postgres', q{SELECT pid FROM pg_stat_influx WHERE listener = 'garden'}), $pid, 'the process is the same');
+$boot->safe_psql('postgres', q{SELECT listener_drop('later')});
+wait_running("gardener $two", 'it is dropped');
 is($boot->safe_psql('postgres', 'SELECT name FROM influx_listeners'), 'garden', 'what is rolled back has not happened');
 $boot->restart;
 wait_running("gardener $two", 'it is there after a restart of the server');

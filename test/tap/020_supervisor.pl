@@ -31,29 +31,19 @@ sub supervisor
 	return sql($query);
 }
 
-# Changes the table, and wakes the supervisor where no trigger does so.
-sub change
-{
-	my ($change, $database) = @_;
-	sql($change, $database);
-	return if sql("SELECT count(*) FROM pg_trigger WHERE tgrelid = 'influx_listeners'::regclass", $database) > 0;
-	kill 'HUP', supervisor($database);
-	return;
-}
-
 # What runs, as the table of listeners in shared memory has it.
 sub shown_on
 {
 	my ($port) = @_;
-	return "SELECT string_agg(schema || ' ' || role || ' ' || \"precision\" || ' ' || state, ', ') FROM influx_workers() WHERE port = $port";
+	return "SELECT string_agg(schema || ' ' || role || ' ' || \"precision\" || ' ' || state, ', ') FROM pg_stat_influx WHERE port = $port";
 }
-sub pids_on { return split /\n/, sql("SELECT pid FROM influx_workers() WHERE port = $_[0] AND state = 'listening' ORDER BY pid"); }
+sub pids_on { return split /\n/, sql("SELECT pid FROM pg_stat_influx WHERE port = $_[0] AND state = 'listening' ORDER BY pid"); }
 
 sub all_listen
 {
 	my ($name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return wait_for_value($node, "SELECT count(*) FILTER (WHERE state = 'listening') || '/' || count(*) FROM influx_workers()",
+	return wait_for_value($node, "SELECT count(*) FILTER (WHERE state = 'listening') || '/' || count(*) FROM pg_stat_influx",
 		'4/4', "$name: all four processes listen, and no other");
 }
 
@@ -83,7 +73,7 @@ sub stores
 
 # --- at boot --------------------------------------------------------------------------------------
 
-change("INSERT INTO influx_listeners (name, schema, role, service, workers) VALUES "
+sql("INSERT INTO influx_listeners (name, schema, role, service, workers) VALUES "
 	  . "('first', 'one', 'role_one', '$one', 2), ('b', 'two', 'role_two', '$two', 1), ('c', 'three', 'role_three', '$three', 1)");
 all_listen('inserted');
 stores('inserted');
@@ -97,7 +87,7 @@ like(log_since($node, 0), qr/supervisor of database "not there" is started again
 $node->restart;
 all_listen('restarted');
 stores('restarted');
-is(sql("SELECT sum(lines) || ' ' || sum(stored) || ' ' || sum(rejected) || ' ' || sum(waiting) FROM influx_workers() WHERE port = $one"),
+is(sql("SELECT sum(lines) || ' ' || sum(stored) || ' ' || sum(rejected) || ' ' || sum(waiting) FROM pg_stat_influx WHERE port = $one"),
 	'20 20 0 0', 'the counts of two processes add up');
 is(scalar(pids_on($one)), 2, 'two processes share a port');
 
@@ -105,8 +95,8 @@ is(scalar(pids_on($one)), 2, 'two processes share a port');
 
 my @before = pids_on($one);
 my $untouched = (pids_on($three))[0];
-change("UPDATE influx_listeners SET batch_size = 7 WHERE name = 'first'");
-change("UPDATE influx_listeners SET address = '127.0.0.1', batch_timeout = '30ms', read_buffer = '64kB', allowed_sources = '127.0.0.1' WHERE name = 'b'");
+sql("UPDATE influx_listeners SET batch_size = 7 WHERE name = 'first'");
+sql("UPDATE influx_listeners SET address = '127.0.0.1', batch_timeout = '30ms', read_buffer = '64kB', allowed_sources = '127.0.0.1' WHERE name = 'b'");
 my ($b) = pids_on($two);
 wait_for_log($node, qr/\[$b\] LOG:  influx: taking datagrams of these sources only: 127\.0\.0\.1\n/, 0, 'overrides are taken while it runs');
 wait_for_value($node, "SELECT application_name FROM pg_stat_activity WHERE pid = $b", "influx two 127.0.0.1:$two", 'the address too');
@@ -114,34 +104,34 @@ wait_for_log($node, qr/\[$b\] LOG:  influx: listening on 127\.0\.0\.1:$two with 
 is_deeply([ pids_on($one) ], \@before, 'a change of batch_size ends no process');
 is((pids_on($two))[0], $b, 'nor does one of the other overrides');
 my $offset = log_size($node);
-change("UPDATE influx_listeners SET read_buffer = '128kB' WHERE name = 'b'");
+sql("UPDATE influx_listeners SET read_buffer = '128kB' WHERE name = 'b'");
 wait_for_log($node, qr/\[$b\] LOG:  influx: listening on 127\.0\.0\.1:$two with a read buffer of 128 kB/, $offset, 'an override is changed');
 $offset = log_size($node);
-change("UPDATE influx_listeners SET address = NULL, read_buffer = NULL, allowed_sources = NULL, batch_timeout = NULL WHERE name = 'b'");
+sql("UPDATE influx_listeners SET address = NULL, read_buffer = NULL, allowed_sources = NULL, batch_timeout = NULL WHERE name = 'b'");
 wait_for_value($node, "SELECT application_name FROM pg_stat_activity WHERE pid = $b", "influx two 127.0.0.1:$two, [::1]:$two",
 	'without override the setting counts again');
 stores('overrides');
 
-change("UPDATE influx_listeners SET workers = 3 WHERE name = 'first'");
-wait_for_value($node, "SELECT count(*) FROM influx_workers() WHERE port = $one AND state = 'listening'", '3', 'workers: one more');
-change("UPDATE influx_listeners SET workers = 2 WHERE name = 'first'");
+sql("UPDATE influx_listeners SET workers = 3 WHERE name = 'first'");
+wait_for_value($node, "SELECT count(*) FROM pg_stat_influx WHERE port = $one AND state = 'listening'", '3', 'workers: one more');
+sql("UPDATE influx_listeners SET workers = 2 WHERE name = 'first'");
 all_listen('workers: one less');
 is_deeply([ pids_on($one) ], \@before, 'workers: the first two went on');
 
 my $elsewhere = free_udp_port();
-change("UPDATE influx_listeners SET service = '$elsewhere', \"precision\" = 'ms' WHERE name = 'b'");
+sql("UPDATE influx_listeners SET service = '$elsewhere', \"precision\" = 'ms' WHERE name = 'b'");
 wait_for_value($node, shown_on($elsewhere), 'two role_two ms listening', 'service and precision');
 sql('GRANT USAGE, CREATE ON SCHEMA one TO role_three');
-change("UPDATE influx_listeners SET schema = 'one', role = 'role_three' WHERE name = 'b'");
+sql("UPDATE influx_listeners SET schema = 'one', role = 'role_three' WHERE name = 'b'");
 wait_for_value($node, shown_on($elsewhere), 'one role_three ms listening', 'schema and role');
-change("UPDATE influx_listeners SET schema = 'two', role = 'role_two', service = '$two', \"precision\" = 'ns' WHERE name = 'b'");
+sql("UPDATE influx_listeners SET schema = 'two', role = 'role_two', service = '$two', \"precision\" = 'ns' WHERE name = 'b'");
 wait_for_value($node, shown_on($two), 'two role_two ns listening', 'and back');
-change("UPDATE influx_listeners SET enabled = false WHERE name = 'b'");
+sql("UPDATE influx_listeners SET enabled = false WHERE name = 'b'");
 wait_for_value($node, shown_on($two), '', 'not enabled: it is gone');
-change("UPDATE influx_listeners SET enabled = true WHERE name = 'b'");
+sql("UPDATE influx_listeners SET enabled = true WHERE name = 'b'");
 all_listen('enabled');
-change("UPDATE influx_listeners SET name = 'a' WHERE name = 'first'");
-wait_for_value($node, "SELECT count(*) FROM influx_workers() WHERE port = $one AND state = 'listening' AND pid NOT IN ($before[0], $before[1])",
+sql("UPDATE influx_listeners SET name = 'a' WHERE name = 'first'");
+wait_for_value($node, "SELECT count(*) FROM pg_stat_influx WHERE port = $one AND state = 'listening' AND pid NOT IN ($before[0], $before[1])",
 	'2', 'name: other processes');
 all_listen('name');
 stores('all columns changed');
@@ -185,23 +175,23 @@ foreach my $victim ('a listener', 'the supervisor')
 my $taken = free_udp_port();
 my $thief = IO::Socket::IP->new(Type => SOCK_DGRAM, LocalHost => '127.0.0.1', LocalPort => $taken) or die "bind: $@";
 sql("CREATE ROLE no_rights LOGIN; CREATE SCHEMA late");
-sub reason_on { return "SELECT state || ': ' || last_error FROM influx_workers() WHERE port = $_[0]"; }
-change("INSERT INTO influx_listeners (name, schema, role, service) VALUES ('d', 'one', 'role_one', '$taken')");
+sub reason_on { return "SELECT format('%s: %s (SQLSTATE %s)', state, last_error, last_error_sqlstate) FROM pg_stat_influx WHERE port = $_[0]"; }
+sql("INSERT INTO influx_listeners (name, schema, role, service) VALUES ('d', 'one', 'role_one', '$taken')");
 wait_for_value($node, "SELECT (" . reason_on($taken) . ") LIKE 'failed: could not bind UDP socket to 127.0.0.1:$taken: address already in use%(SQLSTATE 55006)'",
 	't', 'a port that is taken is told');
 close $thief;
 wait_for_value($node, shown_on($taken), 'one role_one ns listening', 'and tried again');
-change("UPDATE influx_listeners SET schema = 'late', role = 'no_rights' WHERE name = 'd'");
+sql("UPDATE influx_listeners SET schema = 'late', role = 'no_rights' WHERE name = 'd'");
 wait_for_value($node, reason_on($taken), 'failed: permission denied for schema late (SQLSTATE 42501)', 'a role without rights is told');
 sql('GRANT USAGE ON SCHEMA late TO no_rights');
-change("UPDATE influx_listeners SET workers = workers WHERE name = 'd'");
+sql("UPDATE influx_listeners SET workers = workers WHERE name = 'd'");
 wait_for_value($node, shown_on($taken), 'late no_rights ns listening', 'and comes up when the table is touched');
-change("UPDATE influx_listeners SET role = 'nobody there' WHERE name = 'd'");
+sql("UPDATE influx_listeners SET role = 'nobody there' WHERE name = 'd'");
 wait_for_value($node, reason_on($taken), 'failed: role "nobody there" does not exist (SQLSTATE 42704)', 'a role that is not there is told');
-change("UPDATE influx_listeners SET role = 'no_rights', schema = 'no such' WHERE name = 'd'");
+sql("UPDATE influx_listeners SET role = 'no_rights', schema = 'no such' WHERE name = 'd'");
 wait_for_value($node, reason_on($taken), 'failed: schema "no such" does not exist (SQLSTATE 3F000)', 'and a schema');
 sql('ALTER ROLE no_rights NOLOGIN');
-change("UPDATE influx_listeners SET schema = 'late' WHERE name = 'd'");
+sql("UPDATE influx_listeners SET schema = 'late' WHERE name = 'd'");
 wait_for_value($node, reason_on($taken), 'failed: role "no_rights" is not permitted to log in (SQLSTATE 28000)', 'and a role that cannot log in');
 sql('ALTER ROLE no_rights LOGIN');
 sql('SELECT pg_reload_conf()');
@@ -209,32 +199,32 @@ wait_for_value($node, shown_on($taken), 'late no_rights ns listening', 'a reload
 
 # Who owns the table gains nobody's rights by it.
 sql('CREATE ROLE keeper; ALTER TABLE influx_listeners OWNER TO keeper; GRANT role_one TO keeper');
-change("UPDATE influx_listeners SET role = 'postgres' WHERE name = 'd'");
+sql("UPDATE influx_listeners SET role = 'postgres' WHERE name = 'd'");
 wait_for_value($node, reason_on($taken),
 	'failed: the owner of table "influx_listeners" is not a member of role "postgres" (SQLSTATE 42501)', 'an owner who is no superuser has no listener that is');
 sql('ALTER TABLE influx_listeners OWNER TO postgres');
-change("DELETE FROM influx_listeners WHERE name = 'd'");
+sql("DELETE FROM influx_listeners WHERE name = 'd'");
 all_listen('deleted');
 
 # No worker slot is left.
-change("INSERT INTO influx_listeners (name, schema, role, service, workers) VALUES ('d', 'one', 'role_one', '$taken', 20)");
-wait_for_value($node, "SELECT count(*) > 0 FROM influx_workers() WHERE state = 'failed' AND last_error LIKE 'no background worker slot is free%'",
+sql("INSERT INTO influx_listeners (name, schema, role, service, workers) VALUES ('d', 'one', 'role_one', '$taken', 20)");
+wait_for_value($node, "SELECT count(*) > 0 FROM pg_stat_influx WHERE state = 'failed' AND last_error LIKE 'no background worker slot is free%'",
 	't', 'where no slot is free, it is told');
-change("UPDATE influx_listeners SET workers = 1 WHERE name = 'd'");
+sql("UPDATE influx_listeners SET workers = 1 WHERE name = 'd'");
 wait_for_value($node, shown_on($taken), 'one role_one ns listening', 'the others are gone');
-change("DELETE FROM influx_listeners WHERE name = 'd'");
+sql("DELETE FROM influx_listeners WHERE name = 'd'");
 all_listen('slots');
 
 # With -1 what has failed stays down until the table is changed.
 configure($node, 'influx.restart_time' => '-1');
 $thief = IO::Socket::IP->new(Type => SOCK_DGRAM, LocalHost => '127.0.0.1', LocalPort => $taken) or die "bind: $@";
 $offset = log_size($node);
-change("INSERT INTO influx_listeners (name, schema, role, service) VALUES ('d', 'one', 'role_one', '$taken')");
+sql("INSERT INTO influx_listeners (name, schema, role, service) VALUES ('d', 'one', 'role_one', '$taken')");
 wait_for_log($node, qr/listener for schema "one" on port $taken is not started again/, $offset, 'restart_time -1: it stays down');
 close $thief;
-change("UPDATE influx_listeners SET workers = workers WHERE name = 'd'");
+sql("UPDATE influx_listeners SET workers = workers WHERE name = 'd'");
 wait_for_value($node, shown_on($taken), 'one role_one ns listening', 'restart_time -1: a change starts it');
-change("DELETE FROM influx_listeners WHERE name = 'd'");
+sql("DELETE FROM influx_listeners WHERE name = 'd'");
 configure($node, 'influx.restart_time' => '1');
 all_listen('restart_time back');
 
@@ -246,8 +236,7 @@ sql('DROP EXTENSION influx');
 ok(defined wait_gone($_), 'DROP EXTENSION ends a listener') foreach @gone;
 sql('CREATE SCHEMA elsewhere; CREATE EXTENSION influx SCHEMA elsewhere');
 sql("INSERT INTO elsewhere.influx_listeners (name, schema, role, service, workers) VALUES $rows");
-kill 'HUP', supervisor();
-$node->poll_query_until('postgres', "SELECT count(*) = 4 FROM elsewhere.influx_workers() WHERE state = 'listening'") or die 'no listeners';
+$node->poll_query_until('postgres', "SELECT count(*) = 4 FROM elsewhere.pg_stat_influx WHERE state = 'listening'") or die 'no listeners';
 pass('CREATE EXTENSION, in another schema');
 my (undef, undef, $errors) = $node->psql('postgres',
 	"BEGIN; ALTER TABLE elsewhere.influx_listeners RENAME TO renamed; PREPARE TRANSACTION 'p'");
@@ -259,15 +248,13 @@ $node->reload;    # what waits for a database looks again
 my $there = free_udp_port();
 supervisor('second');
 sql("INSERT INTO influx_listeners (name, schema, role, service) VALUES ('s', 'public', 'postgres', '$there')", 'second');
-kill 'HUP', supervisor('second');
-wait_for_value($node, "SELECT database || ' ' || state FROM influx_workers() WHERE port = $there", 'second listening', 'another database');
+wait_for_value($node, "SELECT database || ' ' || state FROM pg_stat_influx WHERE port = $there", 'second listening', 'another database');
 sql('DROP DATABASE second WITH (FORCE)');
-wait_for_value($node, 'SELECT count(*) FROM influx_workers()', '0', 'its listeners are forgotten with it');
+wait_for_value($node, 'SELECT count(*) FROM pg_stat_influx', '0', 'its listeners are forgotten with it');
 
 # --- the end --------------------------------------------------------------------------------------
 
 sql("INSERT INTO influx_listeners (name, schema, role, service, workers) VALUES $rows");
-kill 'HUP', supervisor();
 all_listen('before the end');
 my @senders = map { my $to = $_; start_sender(port => $to, rate => 5_000, line => sub { "loaded n=$_[0]i" }) } values %port;
 wait_for_value($node, 'SELECT count(*) > 500 FROM one.loaded', 't', 'load comes in');

@@ -35,7 +35,7 @@ $primary->wait_for_catchup($standby);
 is($standby->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'influx%'"), '0', 'a standby runs nothing');
 unlike(log_since($standby, 0), qr/influx: supervising/, 'and did not');
 $standby->promote;
-wait_for_value($standby, "SELECT state FROM influx_workers() WHERE port = $port", 'listening', 'promoted: the listener is there');
+wait_for_value($standby, "SELECT state FROM pg_stat_influx WHERE port = $port", 'listening', 'promoted: the listener is there');
 $standby->stop;
 
 # Binary upgrade: postgres -b, as pg_upgrade starts it.
@@ -48,7 +48,7 @@ unlike(log_since($primary, $offset), qr/influx: supervising/, 'and nothing did')
 
 # The same server, started as usual.
 $primary->start;
-wait_for_value($primary, "SELECT state FROM influx_workers() WHERE port = $port", 'listening', 'preloaded: the listener is there');
+wait_for_value($primary, "SELECT state FROM pg_stat_influx WHERE port = $port", 'listening', 'preloaded: the listener is there');
 $primary->stop;
 
 done_testing();

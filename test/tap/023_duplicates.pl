@@ -63,7 +63,7 @@ foreach my $round (1 .. 5)
 	sql('DROP INDEX CONCURRENTLY busy_second');
 }
 wait_sender($sender);
-wait_for_value($node, "SELECT sum(stored + rejected) FILTER (WHERE waiting = 0) = 20012 FROM influx_workers()", 't', 'all lines are dealt with');
+wait_for_value($node, "SELECT sum(stored + rejected) FILTER (WHERE waiting = 0) = 20012 FROM pg_stat_influx", 't', 'all lines are dealt with');
 is(join(',', refusals($node, $pid, $offset)), '0,0', 'no line is refused');
 is(sql('SELECT count(*), sum(n) FROM busy'), do
 	{

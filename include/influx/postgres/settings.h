@@ -55,7 +55,7 @@ struct Settings {
   int row_source;       ///< RowSourceSetting
   bool notify;
   int log_interval;  ///< s, or 0 for never
-  char* databases;      ///< with a supervisor; the same until the server ends
+  char* databases;   ///< with a supervisor; the same until the server ends
 };
 
 extern Settings settings;

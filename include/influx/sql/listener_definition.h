@@ -1,6 +1,7 @@
 #pragma once
 
 #include "influx/postgres/server.h"
+#include "influx/worker/listener_table.h"
 
 namespace influx::sql {
 
@@ -21,6 +22,12 @@ enum class ListenerColumn : std::uint8_t {
   kEnabled,
 };
 inline constexpr std::size_t kListenerColumns = 13;
+
+/// The columns of worker::kOverrides, in its order.
+inline constexpr ListenerColumn kOverrideColumns[] = {
+    ListenerColumn::kAddress, ListenerColumn::kBatchSize, ListenerColumn::kBatchTimeout,
+    ListenerColumn::kReadBuffer, ListenerColumn::kAllowedSources};
+static_assert(lengthof(kOverrideColumns) == lengthof(worker::kOverrides));
 
 /// A row of the table influx_listeners. Plain data; what it points to is in the memory context that
 /// was current when it was put there.

@@ -2,7 +2,7 @@
 
 #include "influx/postgres/error.h"
 #include "influx/worker/launch_arguments.h"
-#include "influx/worker/registry.h"
+#include "influx/worker/registration.h"
 #include "influx/worker/start_channel.h"
 
 namespace influx::worker {

@@ -1,18 +1,21 @@
 #pragma once
 
 #include "influx/worker/launch_arguments.h"
-#include "influx/worker/registry.h"
+#include "influx/worker/registration.h"
 
 namespace influx::worker {
 
 /// Puts the values that the row of this process's listener has in the place of settings, for this
 /// process: all that reads the settings finds them there, and a reload of the configuration leaves
-/// them. A value that the row does not have any more gives way to the configuration's. One that is
-/// not valid is logged, and leaves the one before.
+/// them. A value that the row does not have any more gives way to the configuration's.
 ///
-/// Where somebody has the table of listeners locked, and `wait` is not set, it does nothing now:
-/// the supervisor is woken up to have the process reload when the table is free. Does nothing for a
-/// listener launched by SQL. REQUIRES: no transaction. May raise.
-void take_overrides(const LaunchArguments& arguments, Registration& registration, bool wait);
+/// A process that `starts` waits for the table of listeners where somebody has it locked, and a
+/// value that is not valid is an error: a filter of sources that cannot be read must not let
+/// everybody in. One that listens goes on: a value that is not valid is logged and shown, and
+/// leaves the one before; where the table is locked it does nothing now, and wakes up the
+/// supervisor, which has it reload when the table is free.
+///
+/// Does nothing for a listener launched by SQL. REQUIRES: no transaction. May raise.
+void take_overrides(const LaunchArguments& arguments, Registration& registration, bool starts);
 
 }  // namespace influx::worker

@@ -1,41 +1,11 @@
 #pragma once
 
-#include "influx/ingest/refusal.h"
-#include "influx/worker/histogram.h"
+#include "influx/worker/counters.h"
 #include "influx/worker/launch_arguments.h"
 
 namespace influx::worker {
 
-/// Stands for a time that is not known.
-inline constexpr std::int64_t kNoTime = INT64_MIN;
-
-/// What a listener has counted since it was launched or reset, through restarts; a crash of the
-/// server ends the count. All are numbers of 64 bits, so that they can be copied as such.
-struct Counters {
-  std::uint64_t datagrams = 0;       ///< received
-  std::uint64_t bytes = 0;           ///< of their payload
-  std::uint64_t kernel_drops = 0;    ///< datagrams for which the kernel's buffer had no room
-  std::uint64_t truncated = 0;       ///< datagrams too large to be received
-  std::uint64_t filtered = 0;        ///< datagrams of senders that are not let in
-  std::uint64_t lost_datagrams = 0;  ///< received, and given up
-  std::uint64_t lines = 0;           ///< stored, refused and waiting ones
-  std::uint64_t stored = 0;
-  std::uint64_t duplicates = 0;  ///< stored ones that were there already
-  std::array<std::uint64_t, ingest::kRefusalKinds> rejected{};  ///< by ingest::RefusalKind
-  std::uint64_t batches = 0;                                    ///< written
-  std::uint64_t retries = 0;                                    ///< of batches
-
-  // No counts: as it is now. Times are nanoseconds since the epoch, or kNoTime.
-  std::uint64_t waiting = 0;                ///< lines
-  std::int64_t last_datagram_ns = kNoTime;  ///< when it was received
-  std::int64_t newest_point_ns = kNoTime;   ///< the largest time of the points stored
-
-  /// Of all kinds.
-  std::uint64_t rejected_lines() const noexcept {
-    return std::accumulate(rejected.begin(), rejected.end(), std::uint64_t{0});
-  }
-};
-inline constexpr std::size_t kCounters = sizeof(Counters) / sizeof(std::uint64_t);
+// The table of all listeners of the server, which is in shared memory, as any process sees it.
 
 /// The error that ended a listener, kept it from starting, or cost it a batch.
 struct Failure {
@@ -61,13 +31,6 @@ enum class ListenerState : std::uint8_t {
   kFailed,  ///< waits to be started again, with a process or without
 };
 
-/// The batches of which some rows were stored: how many rows, and how long it took to write them,
-/// in microseconds.
-struct BatchCounts {
-  BucketCounts rows{};
-  BucketCounts microseconds{};
-};
-
 /// The sockets of a listener.
 struct BoundSockets {
   char addresses[1024] = "";      ///< `127.0.0.1:8089, [::1]:8089`; empty where there are none
@@ -90,72 +53,6 @@ struct ListenerStatus {
   BatchCounts batches;
   Supervised supervised;
 };
-
-/// The entry of this process's listener in the table of all listeners, which is in shared memory:
-/// an entry outlives its process where the listener is started again. There is one object in a
-/// process.
-class Registration {
- public:
-  /// Takes the entry with the token of `arguments`, or else a free one, and puts the process into
-  /// it. A supervised listener has the entry that its supervisor has made; false where that is
-  /// gone, and nobody wants the process any more. May raise.
-  bool enter(const LaunchArguments& arguments);
-  /// Whether enter() has succeeded, and leave() was not called.
-  bool entered() const noexcept { return entry_ != nullptr; }
-  /// Whether enter() found what an earlier process of the listener has left.
-  bool found() const noexcept { return found_; }
-
-  /// Counts a restart.
-  void note_restart() noexcept;
-  void set_state(ListenerState state) noexcept;
-  /// Keeps the error to be shown as the last one.
-  void note_failure(int sqlstate, const char* message) noexcept;
-  /// The number of failures in a row.
-  int failures() const noexcept;
-  void set_failures(int failures) noexcept;
-
-  /// Shows the sockets that the process has opened.
-  void set_sockets(std::string_view addresses, std::size_t read_buffer) noexcept;
-
-  /// Shows what this process has counted by now, on top of what earlier ones have. Cheap.
-  void publish(const Counters& counted) noexcept;
-  /// Counts a batch of which so many rows were stored, in so much time. Cheap.
-  void count_batch(std::uint64_t rows, std::uint64_t microseconds) noexcept;
-
-  /// The name in the table of listeners; empty for a listener launched by SQL.
-  const char* listener() const noexcept;
-  /// Notes what the process has taken from its row; see Supervised.
-  void note_overrides(std::uint64_t overrides) noexcept;
-
-  /// The process ends: the entry is kept for the next one in the state `left`, or freed where that
-  /// is kNone. Does nothing before enter().
-  void leave(ListenerState left) noexcept;
-
- private:
-  struct Entry* entry_ = nullptr;
-  bool found_ = false;
-  Counters base_;       ///< counted by earlier processes
-  Counters published_;  ///< what was shown last, without the base
-};
-
-// The supervisor's side. It makes the entry of a listener before it starts a process, so that what
-// keeps the process from starting can be shown. All of these do nothing where there is no entry of
-// the token, and raise only with the first use of the table in a process.
-
-/// Makes an entry without a process. False where the table is full.
-bool open_entry(const LaunchArguments& arguments, const char* listener, int ordinal);
-/// Frees an entry, unless it has a process.
-void close_entry(std::uint64_t token);
-/// Frees the entries of supervised listeners of a database that have no process.
-void close_entries(Oid database);
-/// A process is going to be started, with `overrides` or later ones.
-void note_start(std::uint64_t token, std::uint64_t overrides);
-/// No process could be started.
-void note_start_failure(std::uint64_t token, int sqlstate, const char* message);
-/// Tells the process, if there is one, to read its settings again.
-void tell_to_reload(std::uint64_t token);
-/// Tells the process, if there is one, to end; once.
-void tell_to_end(std::uint64_t token);
 
 /// Copies of the entries of all listeners of the server, in the current memory context. May raise.
 std::span<ListenerStatus> listeners();

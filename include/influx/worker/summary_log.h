@@ -1,6 +1,6 @@
 #pragma once
 
-#include "influx/worker/registry.h"
+#include "influx/worker/counters.h"
 
 namespace influx::worker {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "influx/worker/registry.h"
+#include "influx/worker/supervised_entries.h"
 #include "influx/worker/supervisors.h"
 #include "influx/worker/wanted.h"
 
@@ -15,8 +15,9 @@ namespace influx::worker {
 /// There is one object in a process, and it lives until the process ends. Its methods raise.
 class Supervisor {
  public:
-  /// `restarted`: the server has reset itself after a crash, and nothing was started since.
-  Supervisor(SupervisorSlot& slot, bool restarted);
+  /// `crashes`: where the server has reset itself after a crash, and nothing was started since, how
+  /// many there were in a row; else 0.
+  Supervisor(SupervisorSlot& slot, int crashes);
 
   /// Compares and acts, each time that something has happened. Returns when the process is told to
   /// end.
@@ -32,6 +33,8 @@ class Supervisor {
   void fail(const ListenerStatus& status, int sqlstate, const char* message);
   void dismiss(const ListenerStatus& status);
   void add(const WantedProcess& wanted);
+  void note_no_room(const WantedProcess& wanted);
+  int crash_pause() const noexcept;
   bool is_held_back();
   void look_again_at(std::int64_t ns) noexcept;
 
@@ -47,10 +50,10 @@ class Supervisor {
 
   std::uint32_t changes_seen_ = 0;  ///< of the table of listeners
   bool told_to_retry_ = false;      ///< what has failed is due now
-  /// After a crash of the server: until when nothing is started, on the monotonic clock.
-  bool held_back_ = false;
+  int crashes_;  ///< of the server, in a row, after which listeners are held back; 0 afterwards
   std::int64_t begun_ns_;
-  std::int64_t next_look_ns_ = 0;  ///< where nothing happens before, on the monotonic clock
+  std::int64_t no_room_told_ns_ = 0;  ///< on the monotonic clock; 0 where it was not
+  std::int64_t next_look_ns_ = 0;     ///< where nothing happens before, on the monotonic clock
 };
 
 }  // namespace influx::worker

@@ -26,9 +26,10 @@ void register_supervisors();
 /// Whether register_supervisors() was called in this server.
 bool is_preloaded() noexcept;
 
-/// Whether the server has reset itself since it was started, after the crash of a process.
-/// REQUIRES: is_preloaded().
-bool server_has_crashed() noexcept;
+/// How often the server has reset itself after the crash of a process, without a time in between in
+/// which it would have recovered (kRecoveredAfter); 0 where it never has. The number is that of the
+/// start of this process. REQUIRES: is_preloaded().
+int crashes_in_a_row() noexcept;
 
 /// The databases that `influx.databases` names, each once: a List of char *, in the current memory
 /// context. May raise.

@@ -6,7 +6,7 @@
 #include "influx/worker/launch_arguments.h"
 #include "influx/worker/listener.h"
 #include "influx/worker/refusals.h"
-#include "influx/worker/registry.h"
+#include "influx/worker/registration.h"
 #include "influx/worker/summary_log.h"
 #include "influx/worker/worker_transactions.h"
 

@@ -1,15 +1,14 @@
-#include "influx/sql/listener_table.h"
+#include "influx/sql/listener_store.h"
 
 #include "influx/postgres/spi.h"
 #include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"
 #include "influx/schema/own_relation.h"
+#include "influx/worker/listener_table.h"
 
 namespace influx::sql {
 
 namespace {
-
-constexpr const char* kTableName = "influx_listeners";
 
 // In the order of ListenerColumn.
 constexpr const char* kColumnNames =
@@ -32,11 +31,12 @@ ListenerDefinition definition_of_row(HeapTuple row, TupleDesc descriptor) {
 
 }  // namespace
 
-ListenerTable::ListenerTable() {
-  const Oid table = schema::own_relation(kTableName);
+ListenerStore::ListenerStore() {
+  const Oid table = schema::own_relation(worker::kListenerTable);
   if (table == InvalidOid) {
-    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-                    errmsg("table \"%s\" of extension influx does not exist", kTableName)));
+    ereport(ERROR,
+            (errcode(ERRCODE_UNDEFINED_TABLE),
+             errmsg("table \"%s\" of extension influx does not exist", worker::kListenerTable)));
   }
   // What was checked against the other rows has to hold until the commit.
   LockRelationOid(table, ShareRowExclusiveLock);
@@ -44,7 +44,7 @@ ListenerTable::ListenerTable() {
   owner_ = postgres::owner_of(table);
 }
 
-std::span<const ListenerDefinition> ListenerTable::select(const char* condition,
+std::span<const ListenerDefinition> ListenerStore::select(const char* condition,
                                                           const char* name) const {
   const postgres::FormerUser caller = postgres::become(owner_);
   Oid types[] = {NAMEOID};
@@ -60,7 +60,7 @@ std::span<const ListenerDefinition> ListenerTable::select(const char* condition,
   return {listeners, SPI_processed};
 }
 
-ListenerDefinition ListenerTable::find(const char* name) const {
+ListenerDefinition ListenerStore::find(const char* name) const {
   const auto found = select("name = $1", name);
   if (found.empty()) {
     ereport(ERROR,
@@ -70,11 +70,11 @@ ListenerDefinition ListenerTable::find(const char* name) const {
   return found.front();
 }
 
-std::span<const ListenerDefinition> ListenerTable::others(const char* name) const {
+std::span<const ListenerDefinition> ListenerStore::others(const char* name) const {
   return select("name <> $1", name);
 }
 
-void ListenerTable::change(const char* sql, const ListenerDefinition& listener,
+void ListenerStore::change(const char* sql, const ListenerDefinition& listener,
                            int expected) const {
   Oid types[kListenerColumns];
   Datum values[kListenerColumns];
@@ -90,7 +90,7 @@ void ListenerTable::change(const char* sql, const ListenerDefinition& listener,
   postgres::become_again(caller);
 }
 
-void ListenerTable::insert(const ListenerDefinition& listener) const {
+void ListenerStore::insert(const ListenerDefinition& listener) const {
   const char* name = listener.name(ListenerColumn::kName);
   if (!select("name = $1", name).empty()) {
     ereport(ERROR,
@@ -101,13 +101,13 @@ void ListenerTable::insert(const ListenerDefinition& listener) const {
          listener, SPI_OK_INSERT);
 }
 
-void ListenerTable::update(const ListenerDefinition& listener) const {
+void ListenerStore::update(const ListenerDefinition& listener) const {
   change(psprintf("UPDATE %s SET (%s) = (%s) WHERE name = $1", qualified_name_, kColumnNames,
                   kParameters),
          listener, SPI_OK_UPDATE);
 }
 
-void ListenerTable::remove(const char* name) const {
+void ListenerStore::remove(const char* name) const {
   const postgres::FormerUser caller = postgres::become(owner_);
   Oid types[] = {NAMEOID};
   Datum values[] = {DirectFunctionCall1(namein, CStringGetDatum(name))};

@@ -9,10 +9,10 @@ namespace influx::sql {
 /// functions to check. Plain data.
 ///
 /// All members REQUIRE SPI connected, and raise. Rows that they return are good until SPI_finish().
-class ListenerTable {
+class ListenerStore {
  public:
   /// Locks it until the end of the transaction. Readers are not held up.
-  ListenerTable();
+  ListenerStore();
 
   /// The listener of this name. Raises where there is none.
   ListenerDefinition find(const char* name) const;

@@ -1,0 +1,54 @@
+#pragma once
+
+#include "influx/worker/registry.h"
+
+namespace influx::worker {
+
+/// The entry of this process's listener in the table of all listeners, which is in shared memory:
+/// an entry outlives its process where the listener is started again. There is one object in a
+/// process.
+class Registration {
+ public:
+  /// Takes the entry with the token of `arguments`, or else a free one, and puts the process into
+  /// it. A supervised listener has the entry that its supervisor has made; false where that is
+  /// gone, and nobody wants the process any more. May raise.
+  bool enter(const LaunchArguments& arguments);
+  /// Whether enter() has succeeded, and leave() was not called.
+  bool entered() const noexcept { return entry_ != nullptr; }
+  /// Whether enter() found what an earlier process of the listener has left.
+  bool found() const noexcept { return found_; }
+
+  /// Counts a restart.
+  void note_restart() noexcept;
+  void set_state(ListenerState state) noexcept;
+  /// Keeps the error to be shown as the last one.
+  void note_failure(int sqlstate, const char* message) noexcept;
+  /// The number of failures in a row.
+  int failures() const noexcept;
+  void set_failures(int failures) noexcept;
+
+  /// Shows the sockets that the process has opened.
+  void set_sockets(std::string_view addresses, std::size_t read_buffer) noexcept;
+
+  /// Shows what this process has counted by now, on top of what earlier ones have. Cheap.
+  void publish(const Counters& counted) noexcept;
+  /// Counts a batch of which so many rows were stored, in so much time. Cheap.
+  void count_batch(std::uint64_t rows, std::uint64_t microseconds) noexcept;
+
+  /// The name in the table of listeners; empty for a listener launched by SQL.
+  const char* listener() const noexcept;
+  /// Notes what the process has taken from its row; see Supervised.
+  void note_overrides(std::uint64_t overrides) noexcept;
+
+  /// The process ends: the entry is kept for the next one in the state `left`, or freed where that
+  /// is kNone. Does nothing before enter().
+  void leave(ListenerState left) noexcept;
+
+ private:
+  struct Entry* entry_ = nullptr;
+  bool found_ = false;
+  Counters base_;       ///< counted by earlier processes
+  Counters published_;  ///< what was shown last, without the base
+};
+
+}  // namespace influx::worker
