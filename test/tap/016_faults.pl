@@ -280,19 +280,20 @@ sql("SELECT pg_terminate_backend($hasty)");
 # More tables in a batch than the server has locks for.
 $offset = log_size($node);
 configure($node, 'influx.batch_timeout' => "'2s'");
-send_lines($socket, map { "lots$_ n=1i" } 1 .. 1500);
-wait_for_value($node, "SELECT count(*) FROM pg_class WHERE relname LIKE 'lots%' AND relkind = 'r'", 1500, 'tables are made');
-sql(q{DO $$ BEGIN FOR i IN 1 .. 1500 LOOP COMMIT; EXECUTE 'TRUNCATE lots' || i; END LOOP; END $$});
-send_lines($socket, map { "lots$_ n=2i" } 1 .. 1500);
 my $count = q{SELECT sum((xpath('/row/c/text()', query_to_xml('SELECT count(*) AS c FROM lots' || i, false, true, '')))[1]::text::int)};
 my $sum = 0;
-ok( poll_until(
-		sub {
-			$sum = 0;
-			$sum += $_ foreach map { sql("$count FROM generate_series(" . (1 + 100 * $_) . ', ' . (100 + 100 * $_) . ') AS i') || 0 } 0 .. 14;
-			return $sum == 1500;
-		}),
-	'with more tables than locks every row is stored');
+my $is_stored = sub {
+	$sum = 0;
+	$sum += $_ foreach map { sql("$count FROM generate_series(" . (1 + 100 * $_) . ', ' . (100 + 100 * $_) . ') AS i') || 0 } 0 .. 14;
+	return $sum == 1500;
+};
+send_lines($socket, map { "lots$_ n=1i" } 1 .. 1500);
+wait_for_value($node, "SELECT count(*) FROM pg_class WHERE relname LIKE 'lots%' AND relkind = 'r'", 1500, 'tables are made');
+# What waited for its table is written after that.
+ok(poll_until($is_stored), 'and filled') or diag("there are $sum rows");
+sql(q{DO $$ BEGIN FOR i IN 1 .. 1500 LOOP COMMIT; EXECUTE 'TRUNCATE lots' || i; END LOOP; END $$});
+send_lines($socket, map { "lots$_ n=2i" } 1 .. 1500);
+ok(poll_until($is_stored), 'with more tables than locks every row is stored') or diag("there are $sum rows");
 unlike(log_of($node, $pid, $offset), qr/refused/, 'none is refused');
 configure($node, 'influx.batch_timeout' => undef);
 
