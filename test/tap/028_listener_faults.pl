@@ -71,7 +71,7 @@ $lock->query_safe('COMMIT');
 wait_for_value($node, shown_of('well'), 'listening', 'lock released: the listener is there again');
 wait_for_value($node, shown_of('late'), 'listening', 'lock released: the new one too');
 is(supervisor(), $supervisor, 'the supervisor is the same');
-unlike(log_since($node, $offset), qr/ERROR|supervisor of database "postgres" is started again/, 'and had no error');
+unlike(log_since($node, $offset), qr/\[$supervisor\] ERROR|supervisor of database "postgres" is started again/, 'and had no error');
 $well = pid_of('well');
 
 # A listener that is told to reload behind a lock takes its overrides when the lock is gone.
