@@ -108,6 +108,21 @@ make_work() {
   use_server "$pg_bin"
 }
 
+# end_by FUNCTION: runs it when the script ends, in whatever way; the exit status stays.
+end_by() {
+  # shellcheck disable=SC2064  # the name is meant
+  trap "leave_by $1" EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+}
+
+leave_by() {
+  local status=$?
+  trap - EXIT INT TERM HUP
+  "$1"
+  exit "$status"
+}
+
 # remove_work: removes the temporary directory, if there is one, and ends what runs in it.
 remove_work() {
   if [[ -z $work ]]; then return 0; fi

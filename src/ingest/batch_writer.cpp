@@ -209,9 +209,7 @@ void BatchWriter::put_off(Groups& groups, const RowGroup& group) {
   for (const auto& each : groups) {
     if (is_concerned(*each)) each->state = RowGroup::State::kDone;
   }
-  std::sort(put_off_.begin(), put_off_.end(), [](const Line& left, const Line& right) {
-    return std::pair(left.origin, left.number) < std::pair(right.origin, right.number);
-  });
+  std::sort(put_off_.begin(), put_off_.end(), is_before);
   unwritten_.hold(group.table().measurement, put_off_);
 }
 

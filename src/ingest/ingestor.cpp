@@ -37,10 +37,6 @@ std::size_t line_count(std::string_view text) noexcept {
   return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 1;
 }
 
-bool is_before(const Line& left, const Line& right) noexcept {
-  return std::pair(left.origin, left.number) < std::pair(right.origin, right.number);
-}
-
 postgres::Error out_of_memory() noexcept {
   return {ERRCODE_OUT_OF_MEMORY, "out of memory"};
 }

@@ -33,12 +33,12 @@ void WriteOrder::list(std::span<RowGroup* const> groups) {
     }
   }
   if (groups_.size() == 1) return;
-  const auto place = [&](const Entry& entry) {
-    const Line& line = groups_[entry.group]->lines()[entry.row];
-    return std::pair(line.origin, line.number);
+  const auto line_of = [&](const Entry& entry) -> const Line& {
+    return groups_[entry.group]->lines()[entry.row];
   };
-  std::sort(listed_.begin(), listed_.end(),
-            [&](const Entry& left, const Entry& right) { return place(left) < place(right); });
+  std::sort(listed_.begin(), listed_.end(), [&](const Entry& left, const Entry& right) {
+    return is_before(line_of(left), line_of(right));
+  });
 }
 
 void WriteOrder::arrange(std::size_t first, std::size_t count) {

@@ -17,24 +17,28 @@ extern "C" {
 
 namespace influx::postgres {
 
-uint32 listener_wait_event() {
+namespace {
+
+/// The wait event of a name, which is kept in `event` for this process; at first that is 0.
+uint32 wait_event([[maybe_unused]] const char* name, uint32& event) {
 #if PG_VERSION_NUM >= 170000
-  static uint32 event = 0;
-  if (event == 0) event = WaitEventExtensionNew("InfluxListener");
-  return event;
+  if (event == 0) event = WaitEventExtensionNew(name);
 #else
-  return PG_WAIT_EXTENSION;
+  event = PG_WAIT_EXTENSION;
 #endif
+  return event;
+}
+
+}  // namespace
+
+uint32 listener_wait_event() {
+  static uint32 event = 0;
+  return wait_event("InfluxListener", event);
 }
 
 uint32 supervisor_wait_event() {
-#if PG_VERSION_NUM >= 170000
   static uint32 event = 0;
-  if (event == 0) event = WaitEventExtensionNew("InfluxSupervisor");
-  return event;
-#else
-  return PG_WAIT_EXTENSION;
-#endif
+  return wait_event("InfluxSupervisor", event);
 }
 
 WaitEventSet* create_wait_event_set(int events) {

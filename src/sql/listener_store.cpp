@@ -44,15 +44,19 @@ ListenerStore::ListenerStore() {
   owner_ = postgres::owner_of(table);
 }
 
-std::span<const ListenerDefinition> ListenerStore::select(const char* condition,
-                                                          const char* name) const {
+void ListenerStore::execute(const char* sql, const char* name, int expected) const {
   const postgres::FormerUser caller = postgres::become(owner_);
   Oid types[] = {NAMEOID};
   Datum values[] = {DirectFunctionCall1(namein, CStringGetDatum(name))};
-  postgres::execute(psprintf("SELECT %s FROM %s WHERE %s ORDER BY name", kColumnNames,
-                             qualified_name_, condition),
-                    lengthof(types), types, values, nullptr, SPI_OK_SELECT);
+  postgres::execute(sql, lengthof(types), types, values, nullptr, expected);
   postgres::become_again(caller);
+}
+
+std::span<const ListenerDefinition> ListenerStore::select(const char* condition,
+                                                          const char* name) const {
+  execute(psprintf("SELECT %s FROM %s WHERE %s ORDER BY name", kColumnNames, qualified_name_,
+                   condition),
+          name, SPI_OK_SELECT);
   auto* listeners = static_cast<ListenerDefinition*>(
       palloc(sizeof(ListenerDefinition) * std::max<std::uint64_t>(SPI_processed, 1)));
   for (std::uint64_t i = 0; i < SPI_processed; ++i)
@@ -108,12 +112,7 @@ void ListenerStore::update(const ListenerDefinition& listener) const {
 }
 
 void ListenerStore::remove(const char* name) const {
-  const postgres::FormerUser caller = postgres::become(owner_);
-  Oid types[] = {NAMEOID};
-  Datum values[] = {DirectFunctionCall1(namein, CStringGetDatum(name))};
-  postgres::execute(psprintf("DELETE FROM %s WHERE name = $1", qualified_name_), lengthof(types),
-                    types, values, nullptr, SPI_OK_DELETE);
-  postgres::become_again(caller);
+  execute(psprintf("DELETE FROM %s WHERE name = $1", qualified_name_), name, SPI_OK_DELETE);
 }
 
 }  // namespace influx::sql

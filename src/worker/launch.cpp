@@ -2,6 +2,7 @@
 
 #include "influx/postgres/error.h"
 #include "influx/postgres/settings.h"
+#include "influx/worker/background_worker.h"
 #include "influx/worker/start_channel.h"
 
 namespace influx::worker {
@@ -19,13 +20,7 @@ namespace {
 /// nullptr where no worker slot is free.
 BackgroundWorkerHandle* register_worker(const LaunchArguments& arguments, dsm_handle channel,
                                         int restart_time) {
-  BackgroundWorker worker{};
-  worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-  worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-  worker.bgw_restart_time = restart_time;
-  strlcpy(worker.bgw_library_name, "influx", sizeof(worker.bgw_library_name));
-  strlcpy(worker.bgw_function_name, "WorkerMain", sizeof(worker.bgw_function_name));
-  strlcpy(worker.bgw_type, "influx listener", sizeof(worker.bgw_type));
+  BackgroundWorker worker = background_worker("WorkerMain", "influx listener", restart_time);
   snprintf(worker.bgw_name, sizeof(worker.bgw_name), "influx listener for %s on port %u",
            arguments.schema, arguments.port);
   worker.bgw_main_arg = UInt32GetDatum(channel);

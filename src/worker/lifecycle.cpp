@@ -10,11 +10,10 @@
 namespace influx::worker {
 
 using postgres::settings;
+using transport::kNsPerSecond;
 using transport::monotonic_ns;
 
 namespace {
-
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 
 // For the hook, which the server calls without an argument.
 Lifecycle* current = nullptr;

@@ -5,52 +5,54 @@
 
 namespace influx::worker {
 
+using postgres::settings;
+using transport::kNsPerSecond;
+using transport::monotonic_ns;
+
 namespace {
 
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
-
-/// What of the counters tells that something was done.
-bool has_changed(const Counters& counted, const Counters& before) noexcept {
-  return counted.datagrams != before.datagrams || counted.lines != before.lines ||
-         counted.stored != before.stored || counted.rejected != before.rejected ||
-         counted.kernel_drops != before.kernel_drops || counted.truncated != before.truncated ||
-         counted.filtered != before.filtered;
+/// Whether the counters tell that something was done.
+bool is_something(const Counters& since) noexcept {
+  return since.datagrams > 0 || since.lines > 0 || since.stored > 0 || since.rejected_lines() > 0 ||
+         since.kernel_drops > 0 || since.truncated > 0 || since.filtered > 0;
 }
 
 }  // namespace
 
 std::optional<std::int64_t> SummaryLog::due_ns() const noexcept {
   if (!begun_ns_.has_value()) return std::nullopt;
-  return *begun_ns_ + postgres::settings.log_interval * kNsPerSecond;
+  return *begun_ns_ + settings.log_interval * kNsPerSecond;
+}
+
+bool SummaryLog::is_due() const noexcept {
+  if (settings.log_interval == 0) return begun_ns_.has_value();
+  return !begun_ns_.has_value() || monotonic_ns() >= *due_ns();
 }
 
 void SummaryLog::flush(const Counters& counted) {
-  const std::int64_t now_ns = transport::monotonic_ns();
-  if (postgres::settings.log_interval == 0) {
+  if (settings.log_interval == 0) {
     begun_ns_.reset();
     return;
   }
+  const std::int64_t now_ns = monotonic_ns();
   if (begun_ns_.has_value()) {
-    if (now_ns < *due_ns()) return;
-    if (has_changed(counted, before_)) report(counted, now_ns);
+    const Counters since = counted - before_;
+    if (is_something(since)) report(since, (now_ns - *begun_ns_ + kNsPerSecond / 2) / kNsPerSecond);
   }
   begun_ns_ = now_ns;
   before_ = counted;
 }
 
-void SummaryLog::report(const Counters& counted, std::int64_t now_ns) const {
+void SummaryLog::report(const Counters& since, std::int64_t seconds) {
   const auto number = [](std::uint64_t count) { return static_cast<unsigned long long>(count); };
-  const std::int64_t seconds = (now_ns - *begun_ns_ + kNsPerSecond / 2) / kNsPerSecond;
-  const std::uint64_t lost =
-      counted.kernel_drops + counted.truncated - before_.kernel_drops - before_.truncated;
   ereport(LOG,
           (errmsg("influx: in the last %lld s: %llu datagrams received, %llu lines, %llu points "
                   "stored, %llu lines refused, %llu datagrams lost, %llu datagrams turned away; "
                   "%llu lines waiting",
-                  static_cast<long long>(seconds), number(counted.datagrams - before_.datagrams),
-                  number(counted.lines - before_.lines), number(counted.stored - before_.stored),
-                  number(counted.rejected_lines() - before_.rejected_lines()), number(lost),
-                  number(counted.filtered - before_.filtered), number(counted.waiting))));
+                  static_cast<long long>(seconds), number(since.datagrams), number(since.lines),
+                  number(since.stored), number(since.rejected_lines()),
+                  number(since.kernel_drops + since.truncated), number(since.filtered),
+                  number(since.waiting))));
 }
 
 }  // namespace influx::worker

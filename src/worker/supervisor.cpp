@@ -11,12 +11,12 @@
 namespace influx::worker {
 
 using postgres::settings;
+using transport::kNsPerMs;
+using transport::kNsPerSecond;
 using transport::monotonic_ns;
 
 namespace {
 
-constexpr std::int64_t kNsPerMs = 1'000'000;
-constexpr std::int64_t kNsPerSecond = 1000 * kNsPerMs;
 constexpr std::int64_t kNever = INT64_MAX;
 
 /// After a change of the table of listeners there was no room for, as far as nothing else happens.

@@ -13,10 +13,9 @@
 namespace {
 
 using influx::postgres::settings;
+using influx::transport::kNsPerSecond;
 using influx::transport::monotonic_ns;
 using influx::worker::SupervisorSlot;
-
-constexpr std::int64_t kNsPerSecond = 1'000'000'000;
 
 /// What is waited for a database at first where influx.restart_time asks for no time.
 constexpr int kDefaultPause = 10;  // seconds

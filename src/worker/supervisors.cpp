@@ -3,6 +3,7 @@
 #include "influx/postgres/compat.h"
 #include "influx/postgres/settings.h"
 #include "influx/transport/clock.h"
+#include "influx/worker/background_worker.h"
 #include "influx/worker/restart_policy.h"
 
 namespace influx::worker {
@@ -42,13 +43,8 @@ void make_slots(void* memory) {
 }
 
 void register_supervisor(const char* database, int slot) {
-  BackgroundWorker worker{};
-  worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-  worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-  worker.bgw_restart_time = kSupervisorRestartTime;
-  strlcpy(worker.bgw_library_name, "influx", sizeof(worker.bgw_library_name));
-  strlcpy(worker.bgw_function_name, "SupervisorMain", sizeof(worker.bgw_function_name));
-  strlcpy(worker.bgw_type, "influx supervisor", sizeof(worker.bgw_type));
+  BackgroundWorker worker =
+      background_worker("SupervisorMain", "influx supervisor", kSupervisorRestartTime);
   snprintf(worker.bgw_name, sizeof(worker.bgw_name), "influx supervisor of database %s", database);
   worker.bgw_main_arg = Int32GetDatum(slot);
   strlcpy(worker.bgw_extra, database, sizeof(worker.bgw_extra));

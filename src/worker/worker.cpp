@@ -14,6 +14,8 @@
 namespace influx::worker {
 
 using postgres::settings;
+using transport::kNsPerMs;
+using transport::kNsPerUs;
 using transport::monotonic_ns;
 
 namespace {
@@ -33,8 +35,6 @@ constexpr long kNapMs = 5;
 constexpr std::size_t kLoadDatagrams = 16;
 constexpr std::size_t kLoadBytes = std::size_t{64} * 1024;
 
-constexpr std::int64_t kNsPerUs = 1000;
-constexpr std::int64_t kNsPerMs = 1000 * kNsPerUs;
 constexpr std::int64_t kFinishNs =
     400 * kNsPerMs;  // leaves room in signals.h's grace for the last batch
 /// The least time between two reports of lost datagrams.
@@ -146,7 +146,7 @@ void Worker::run() {
     }
     report_losses();
     refusals_.flush();
-    summary_.flush(counters());
+    if (summary_.is_due()) summary_.flush(counters());
     make_room_for_tables();
     MemoryContextReset(memory_);
     if (role_was_dropped(arguments_.role)) {

@@ -20,6 +20,11 @@ struct Line {
   std::uint32_t origin = 0;  ///< index of its Origin
 };
 
+/// Whether the one was received before the other. REQUIRES: lines of one batch.
+inline bool is_before(const Line& left, const Line& right) noexcept {
+  return std::pair(left.origin, left.number) < std::pair(right.origin, right.number);
+}
+
 /// Why a line is not stored, as the parts of an ereport(). Plain data; the texts are static or in
 /// memory that lives as long as the refusal is used.
 struct Refusal {

@@ -26,6 +26,8 @@ class ListenerStore {
   void remove(const char* name) const;
 
  private:
+  /// Runs a statement as the owner of the table, with a name as its parameter.
+  void execute(const char* sql, const char* name, int expected) const;
   std::span<const ListenerDefinition> select(const char* condition, const char* name) const;
   /// Runs a statement that changes one row, with the values of `listener` as parameters.
   void change(const char* sql, const ListenerDefinition& listener, int expected) const;

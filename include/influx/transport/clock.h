@@ -4,6 +4,10 @@
 
 namespace influx::transport {
 
+inline constexpr std::int64_t kNsPerUs = 1'000;
+inline constexpr std::int64_t kNsPerMs = 1'000'000;
+inline constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+
 /// Nanoseconds since the epoch. Jumps when somebody sets the clock: for timestamps only.
 std::int64_t wall_clock_ns() noexcept;
 
