@@ -18,7 +18,12 @@ void HeldLines::hold(std::string_view measurement, int attempts, std::int64_t no
   std::int64_t pause = kFirstPauseNs;
   for (int i = 1; i < attempts && pause < kLongestPauseNs; ++i)
     pause *= 2;
-  queue.next_attempt_ns_ = now_ns + std::min(pause, kLongestPauseNs);
+  pause = std::min(pause, kLongestPauseNs);
+  // Two listeners that wait for each other's rows would else meet again at each attempt.
+  queue.next_attempt_ns_ =
+      now_ns + static_cast<std::int64_t>(pg_prng_uint64_range(&pg_global_prng_state,
+                                                              static_cast<std::uint64_t>(pause) / 2,
+                                                              static_cast<std::uint64_t>(pause)));
 }
 
 void HeldLines::add(std::string_view measurement, const Line& line, const Origin& origin) {

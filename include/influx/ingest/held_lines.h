@@ -42,7 +42,8 @@ class HeldLines {
     std::int64_t next_attempt_ns_ = 0;
   };
 
-  /// The pause after the first attempt; it doubles with each further one, up to the longest.
+  /// The longest pause after the first attempt; it doubles with each further one, up to the longest
+  /// of all. Pauses are random between half of that and all of it.
   static constexpr std::int64_t kFirstPauseNs = 50'000'000;
   static constexpr std::int64_t kLongestPauseNs = 1'000'000'000;
 
