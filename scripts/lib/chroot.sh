@@ -4,7 +4,8 @@
 #
 # A command in a chroot runs in namespaces of its own for mounts, processes and System V IPC. So nothing
 # is ever mounted as seen from outside, and nothing that was started is left when the command ends, however
-# it ends: a server lives no longer than the in_chroot that started it. The network is this machine's.
+# it ends: a server lives no longer than the in_chroot that started it. The network is this machine's, unless
+# a command asks for one of its own.
 #
 # Packages come from the mirror that apt uses here, and by the same proxies, keys and certificates.
 
@@ -35,20 +36,32 @@ make_chroot() {
 }
 
 # in_chroot NAME COMMAND...: runs it there as root, with nothing of the caller's environment, and
-# returns its status.
-in_chroot() {
-  local root
+# returns its status. As elsewhere, the root directory is that of a file system.
+in_chroot() { (exec_in_chroot "$@"); }
+
+# exec_in_chroot [--alone] NAME COMMAND...: the same in place of this shell, for what runs in the background:
+# it is killed when the shell that started it ends. With --alone it has a network of its own, of nothing but
+# a loopback device that no other chroot's servers use; the chroot has to have package iproute2.
+exec_in_chroot() {
+  local namespaces=(--mount --pid --ipc) prefix=() root
+  if [[ $1 == --alone ]]; then
+    namespaces+=(--net)
+    # shellcheck disable=SC2016  # expanded by that shell
+    prefix=(bash -c 'ip link set lo up && exec "$@"' alone)
+    shift
+  fi
   root=$(chroot_path "$1")
   shift
   # The shell in between is the process that takes over orphans, and so the one that has to wait for them.
   # shellcheck disable=SC2016  # expanded by that shell
-  unshare --mount --pid --ipc --fork --kill-child bash -c '
+  exec setpriv --pdeathsig KILL unshare "${namespaces[@]}" --fork --kill-child bash -c '
     trap "exit 130" INT
     trap "exit 143" TERM HUP
-    mount -t proc proc "$1/proc" && mount -t tmpfs -o mode=1777 tmpfs "$1/dev/shm" || exit
+    mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && mount -t tmpfs -o mode=1777 tmpfs "$1/dev/shm" || exit
     chroot "$@"
     exit' in_chroot "$root" env -i HOME=/root USER=root LOGNAME=root LANG=C.UTF-8 TERM=dumb \
-    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@"
+    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
+    "${prefix[@]}" "$@"
 }
 
 # copy_tree_to_chroot NAME DIRECTORY: the tree without what was built in it, as user postgres's.
@@ -74,6 +87,8 @@ make_base() {
     bootstrap "$root" "$release" || return
   fi
   carry_over_network "$root" && carry_over_apt "$root" || return
+  # What a machine's systemd makes.
+  ln -sf ../proc/self/mounts "$root/etc/mtab"
   # No service starts, and nobody waits for the disk on behalf of what is thrown away.
   printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
   chmod 755 "$root/usr/sbin/policy-rc.d"

@@ -3,7 +3,8 @@
 # throwaway cluster. The server refuses to run as root, and its user may not be able to read the clone: so
 # everything is built and run by user postgres in a temporary directory of its own.
 
-readonly pg_major=15
+# The server's version: Debian 12's, unless the script that reads this file has set another one.
+readonly pg_major=${pg_major:-15}
 readonly pg_bin=/usr/lib/postgresql/$pg_major/bin
 
 tree=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

@@ -297,8 +297,12 @@ ok(poll_until($is_stored), 'with more tables than locks every row is stored') or
 unlike(log_of($node, $pid, $offset), qr/refused/, 'none is refused');
 configure($node, 'influx.batch_timeout' => undef);
 
-# A listener that gets no memory: lines wait until there is some.
+# A listener that gets no memory: lines wait until there is some. What a process has got from the system and
+# not used yet can be enough for small batches; a trigger needs more than that.
 sql('CREATE SCHEMA lean; CREATE TABLE lean.memory (time timestamptz, n bigint)');
+sql(q{CREATE FUNCTION lean.fills() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM length(repeat('x', 100000000)); RETURN NULL; END $$});
+sql('CREATE TRIGGER fills AFTER INSERT ON lean.memory FOR EACH STATEMENT EXECUTE FUNCTION lean.fills()');
 my $lean_port = free_udp_port();
 my $lean = launch($node, $lean_port, schema => 'lean');
 configure($node, 'influx.batch_timeout' => "'3s'");
