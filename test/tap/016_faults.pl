@@ -301,7 +301,7 @@ configure($node, 'influx.batch_timeout' => undef);
 # not used yet can be enough for small batches; a trigger needs more than that.
 sql('CREATE SCHEMA lean; CREATE TABLE lean.memory (time timestamptz, n bigint)');
 sql(q{CREATE FUNCTION lean.fills() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN PERFORM length(repeat('x', 100000000)); RETURN NULL; END $$});
+BEGIN PERFORM length(repeat('x', 100000000 + (10 * random())::integer)); RETURN NULL; END $$});
 sql('CREATE TRIGGER fills AFTER INSERT ON lean.memory FOR EACH STATEMENT EXECUTE FUNCTION lean.fills()');
 my $lean_port = free_udp_port();
 my $lean = launch($node, $lean_port, schema => 'lean');
