@@ -41,6 +41,7 @@ my %parts = (
 	cardinality => \&cardinality,
 	growth => \&growth,
 	memory => \&memory,
+	keyed => \&keyed,
 	hypertable => \&hypertable);
 
 my @workloads;
@@ -280,9 +281,7 @@ sub building
 	my $lines = 100_000;
 	return by_workload(sub {
 		my ($workload) = @_;
-		my $file = PostgreSQL::Test::Utils::tempdir('lines') . '/lines';
-		system("build/bench/send --print --lines $lines --workload $workload >'$file'") == 0
-		  or die "no lines of workload $workload\n";
+		my $file = file_of_lines($workload, $lines);
 		look('SET client_min_messages = warning; DROP SCHEMA IF EXISTS lines CASCADE');
 		look('CREATE SCHEMA lines');
 		my $store = "SELECT insert_lines('lines', pg_read_file('$file'))";
@@ -304,6 +303,16 @@ sub building
 		progress('    %d lines of %d bytes, CPU %.2f s/million', $lines, $built->{bytes} / $lines, $built->{cpu});
 		return $built;
 	});
+}
+
+# The path of a file with so many lines.
+sub file_of_lines
+{
+	my ($workload, $lines) = @_;
+	my $file = PostgreSQL::Test::Utils::tempdir('lines') . '/lines';
+	system("build/bench/send --print --lines $lines --workload $workload >'$file'") == 0
+	  or die "no lines of workload $workload\n";
+	return $file;
 }
 
 # A write that has to wait for a second while lines come in.
@@ -376,16 +385,12 @@ sub growth
 	});
 }
 
-# The same load into a plain table, into one with an index on its time, as a hypertable has it, and into a
-# hypertable of TimescaleDB.
-sub hypertable
+# A function _create that makes a table with an ordinary column for each tag, and then runs a statement of
+# PL/pgSQL, to which metric and tags are known.
+sub create_function
 {
-	look('SET client_min_messages = error; CREATE EXTENSION timescaledb');
-	my %made = (
-		plain => 'NULL',
-		index => "EXECUTE format('CREATE INDEX ON %I (time DESC)', metric)",
-		hypertable => "PERFORM create_hypertable(format('%I', metric)::regclass, 'time')");
-	my %prepare = map { $_ => <<"END" } keys %made;
+	my ($statement) = @_;
+	return <<"END";
 CREATE FUNCTION _create(metric name, tags name[], fields name[]) RETURNS regclass LANGUAGE plpgsql AS \$\$
 DECLARE
   tag name;
@@ -394,10 +399,19 @@ BEGIN
   FOREACH tag IN ARRAY tags LOOP
     EXECUTE format('ALTER TABLE %I ADD COLUMN %I text', metric, tag);
   END LOOP;
-  $made{$_};
+  $statement;
   RETURN format('%I', metric)::regclass;
 END \$\$
 END
+}
+
+# Runs of the same load into tables that are made in different ways: a statement for create_function of each
+# name. The repetitions of each workload, and the ratios of the last one's rate to the others'; check is called
+# when the last one has run, with the workload and the repetition's numbers.
+sub compare_tables
+{
+	my ($names, $statements, $check) = @_;
+	my ($last, @others) = reverse @$names;
 	my %result;
 	foreach my $repetition (1 .. $option{repeat})
 	{
@@ -405,25 +419,117 @@ END
 		{
 			my @load = saturating_load($workload);
 			my %run;
-			foreach my $kind (qw(plain index hypertable))
+			foreach my $name (@$names)
 			{
-				my $listener = start_listener(workload => $workload, prepare => $prepare{$kind});
-				$run{$kind} = measure($listener, @load);
+				my $listener = start_listener(workload => $workload, prepare => create_function($statements->{$name}));
+				$run{$name} = measure($listener, @load);
 				stop_listener($listener);
 			}
-			my $chunks = look("SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_schema = 'lines'");
-			die "the rows are in no chunk\n" if $chunks == 0;
-			$run{ratio} = { map { $_ => $run{hypertable}{rate} / $run{$_}{rate} } qw(plain index) };
-			push @{ $result{$workload} }, \%run;
+			$run{ratio} = { map { $_ => $run{$last}{rate} / $run{$_}{rate} } @others };
 			progress(
-				'  %-7s %d: plain %8.0f lines/s, with an index %8.0f, hypertable %8.0f; ratios %.2f, %.2f',
-				$workload, $repetition, (map { $run{$_}{rate} } qw(plain index hypertable)), @{ $run{ratio} }{qw(plain index)});
+				'  %-7s %d: lines/s %s; %s', $workload, $repetition,
+				join(', ', map { sprintf '%s %.0f', $_, $run{$_}{rate} } @$names),
+				join(', ', map { sprintf '%s / %s %.2f', $last, $_, $run{ratio}{$_} } reverse @others));
+			$check->($workload, \%run);
+			push @{ $result{$workload} }, \%run;
 		}
 	}
-	my %versions = (
+	return map { $_ => { median => medians(@{ $result{$_} }), runs => $result{$_} } } keys %result;
+}
+
+# The same load into a plain table, into one with an index on its time, as a hypertable has it, and into a
+# hypertable of TimescaleDB.
+sub hypertable
+{
+	look('SET client_min_messages = error; CREATE EXTENSION timescaledb');
+	my %statements = (
+		plain => 'NULL',
+		index => "EXECUTE format('CREATE INDEX ON %I (time DESC)', metric)",
+		hypertable => "PERFORM create_hypertable(format('%I', metric)::regclass, 'time')");
+	my %runs = compare_tables(
+		[qw(plain index hypertable)],
+		\%statements,
+		sub {
+			my $chunks = look("SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_schema = 'lines'");
+			die "the rows are in no chunk\n" if $chunks == 0;
+		});
+	return {
 		postgresql => look('SHOW server_version'),
-		timescaledb => look("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"));
-	return { %versions, map { $_ => { median => medians(@{ $result{$_} }), runs => $result{$_} } } keys %result };
+		timescaledb => look("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"),
+		%runs };
+}
+
+# The same load into a plain table, into one with an index on its time and a tag, and into one where that index
+# is a key; and what rows cost there that are new, and such as are known, beside plain SQL.
+sub keyed
+{
+	my %statements = (
+		plain => 'NULL',
+		index => "EXECUTE format('CREATE INDEX ON %I (time, %I)', metric, tags[1])",
+		key => "EXECUTE format('CREATE UNIQUE INDEX ON %I (time, %I)', metric, tags[1])");
+	my %runs = compare_tables(
+		[qw(plain index key)],
+		\%statements,
+		sub {
+			my ($workload, $run) = @_;
+			$run->{upsert} = upsert($workload, create_function($statements{key}));
+			progress('  %-7s    CPU s/million: %s', $workload,
+				join(', ', map { sprintf '%s: lines %.2f, SQL %.2f', $_, @{ $run->{upsert}{$_} }{qw(lines sql)} } qw(new known)));
+		});
+	return \%runs;
+}
+
+# CPU for a million rows in tables with a key: of lines that a session stores, and of the same rows from other
+# tables by INSERT ... ON CONFLICT; at first all of them are new, and then all of them are there.
+sub upsert
+{
+	my ($workload, $prepare) = @_;
+	my $lines = 100_000;
+	my $file = file_of_lines($workload, $lines);
+	look('SET client_min_messages = warning; DROP SCHEMA IF EXISTS lines CASCADE; CREATE SCHEMA lines');
+	look("SET search_path = lines, public; $prepare; RESET search_path");
+	my $session = new_session();
+	my $pid = $session->query_safe('SELECT pg_backend_pid()');
+	my %query = (lines => "SELECT insert_lines('lines', pg_read_file('$file'))");
+	$session->query_safe($query{lines});
+
+	my @tables = tables('lines');
+	look('CREATE SCHEMA source; CREATE SCHEMA copied');
+	look("CREATE TABLE source.$_ AS TABLE lines.$_; CREATE TABLE copied.$_ (LIKE lines.$_ INCLUDING ALL)") foreach @tables;
+	$query{sql} = join ';',
+	  map { "INSERT INTO copied.$_ SELECT * FROM source.$_ ON CONFLICT " . last_one_wins("copied.$_") } @tables;
+	look('TRUNCATE ' . join ', ', map { "lines.$_" } @tables);
+
+	my %cpu;
+	foreach my $state (qw(new known))
+	{
+		foreach my $way (qw(lines sql))
+		{
+			look('CHECKPOINT');
+			my $before = cpu_of($pid);
+			$session->query_safe($query{$way});
+			$cpu{$state}{$way} = per_million(cpu_since($pid, $before), $lines)->{seconds};
+		}
+		$cpu{$state}{ratio} = $cpu{$state}{lines} / $cpu{$state}{sql};
+	}
+	$session->quit;
+	unlink $file;
+	my @rows = map { rows_of($_) } qw(lines copied);
+	die "there are @rows rows for $lines points\n" if grep { $_ != $lines } @rows;
+	look('DROP SCHEMA source, copied CASCADE');
+	return \%cpu;
+}
+
+# What follows ON CONFLICT for a table with one unique index: all other columns get what is new.
+sub last_one_wins
+{
+	my ($table) = @_;
+	return look(<<"END");
+SELECT format('(%s) DO UPDATE SET %s', string_agg(quote_ident(attname), ', ') FILTER (WHERE attnum = ANY (indkey)),
+  string_agg(format('%1\$I = EXCLUDED.%1\$I', attname), ', ') FILTER (WHERE attnum <> ALL (indkey)))
+FROM pg_index JOIN pg_attribute ON attrelid = indrelid
+WHERE indrelid = '$table'::regclass AND indisunique AND attnum > 0
+END
 }
 
 # Whether memory grows with time.
@@ -501,7 +607,7 @@ sub main
 	  or die "unknown option\n";
 	my @chosen = split /[ ,]+/, $option{parts};
 	@workloads = split /[ ,]+/, $option{workloads};
-	@chosen = map { $_ eq 'all' ? qw(throughput rates steady batch latency trickle building held cardinality growth) : $_ } @chosen;
+	@chosen = map { $_ eq 'all' ? qw(throughput rates steady batch latency trickle building held cardinality growth keyed) : $_ } @chosen;
 	exists $parts{$_} or die "there is no part \"$_\"\n" foreach @chosen;
 
 	if (defined $option{steps})
