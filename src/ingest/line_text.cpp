@@ -34,4 +34,8 @@ const char* line_text(std::string_view line) {
   return text.data;
 }
 
+std::size_t line_count(std::string_view text) noexcept {
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 1;
+}
+
 }  // namespace influx::ingest

@@ -14,7 +14,7 @@ using worker::AddressList;
 
 AddressList addresses_of(const ListenerPort& listener) {
   if (listener.address == nullptr) return worker::addresses_of_settings();
-  return {listener.address, ERRCODE_INVALID_PARAMETER_VALUE, "the addresses of the listener"};
+  return {listener.address, ERRCODE_INVALID_PARAMETER_VALUE, worker::kAddressesOfListener};
 }
 
 /// Empty where something is not known now. A name may be known later: then nobody can help it.

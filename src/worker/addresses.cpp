@@ -3,15 +3,19 @@
 #include <cerrno>
 
 #include "influx/postgres/settings.h"
+#include "influx/worker/overrides.h"
 
 namespace influx::worker {
 
 using transport::Endpoint;
-using transport::Failure;
 
 AddressList addresses_of_settings() {
-  return {postgres::settings.listen_addresses, ERRCODE_CONFIG_FILE_ERROR,
-          "influx.listen_addresses"};
+  const char* setting = "influx.listen_addresses";
+  if (is_overridden(setting)) {
+    // They were accepted when they were entered: now it is the machine that does not have them.
+    return {postgres::settings.listen_addresses, ERRCODE_SYSTEM_ERROR, kAddressesOfListener};
+  }
+  return {postgres::settings.listen_addresses, ERRCODE_CONFIG_FILE_ERROR, setting};
 }
 
 std::vector<Endpoint> resolve(const AddressList& addresses, std::uint16_t port) {
@@ -25,7 +29,7 @@ std::vector<Endpoint> resolve(const AddressList& addresses, std::uint16_t port) 
   const ListCell* cell = nullptr;
   foreach (cell, list) {
     const auto* address = static_cast<const char*>(lfirst(cell));
-    Failure failure;
+    transport::Failure failure;
     const std::vector<Endpoint> found = transport::listen_endpoints(address, port, failure);
     if (found.empty()) {
       throw postgres::Error(addresses.sqlstate,
@@ -48,7 +52,7 @@ bool is_missing_family(const Endpoint& endpoint, int error_number) noexcept {
          (error_number == EADDRNOTAVAIL && endpoint.text().starts_with("[::1]"));
 }
 
-postgres::Error bind_error(const Endpoint& endpoint, const Failure& failure,
+postgres::Error bind_error(const Endpoint& endpoint, const transport::Failure& failure,
                            const AddressList& addresses) {
   int sqlstate = ERRCODE_SYSTEM_ERROR;
   std::string hint;

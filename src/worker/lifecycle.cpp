@@ -3,6 +3,7 @@
 #include "influx/postgres/compat.h"
 #include "influx/postgres/settings.h"
 #include "influx/transport/clock.h"
+#include "influx/worker/background_worker.h"
 #include "influx/worker/restart_policy.h"
 #include "influx/worker/signals.h"
 #include "influx/worker/supervisors.h"
@@ -64,7 +65,8 @@ bool Lifecycle::begin(dsm_handle channel) {
 bool Lifecycle::wait_to_restart() {
   const std::int64_t begun_ns = monotonic_ns();
   const int waited = registration_.found() ? MyBgworkerEntry->bgw_restart_time : 0;
-  for (;;) {
+  std::int64_t deadline_ns = 0;
+  do {
     CHECK_FOR_INTERRUPTS();
     if (shutdown_requested()) return false;
     if (ConfigReloadPending) {
@@ -76,12 +78,9 @@ bool Lifecycle::wait_to_restart() {
       return false;
     }
     const int seconds = seconds_to_restart(registration_.failures(), settings.restart_time);
-    const std::int64_t left_ns = begun_ns + (seconds - waited) * kNsPerSecond - monotonic_ns();
-    if (left_ns <= 0) return true;
-    WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left_ns / 1000000 + 1,
-              postgres::listener_wait_event());
-    ResetLatch(MyLatch);
-  }
+    deadline_ns = begun_ns + (seconds - waited) * kNsPerSecond;
+  } while (wait_until(deadline_ns, postgres::listener_wait_event()));
+  return true;
 }
 
 void Lifecycle::note_listening() {

@@ -8,6 +8,9 @@ namespace influx::worker {
 
 namespace {
 
+/// Which of kOverrides this process has in place.
+bool overridden[lengthof(kOverrides)];
+
 /// A session's value counts before those of the configuration, the database and the role. `value`
 /// is nullptr to give way to them. One that is not valid is a report of `level`; false where that
 /// is no error.
@@ -17,6 +20,13 @@ bool set_for_process(const char* setting, const char* value, int level) {
 }
 
 }  // namespace
+
+bool is_overridden(const char* setting) noexcept {
+  for (std::size_t i = 0; i < lengthof(kOverrides); ++i) {
+    if (std::strcmp(kOverrides[i].setting, setting) == 0) return overridden[i];
+  }
+  return false;
+}
 
 void take_overrides(const LaunchArguments& arguments, Registration& registration, bool starts) {
   if (!arguments.supervised) return;
@@ -31,8 +41,10 @@ void take_overrides(const LaunchArguments& arguments, Registration& registration
   const ListenerRow* row = table.find(registration.listener());
   if (row != nullptr) {
     for (std::size_t i = 0; i < lengthof(kOverrides); ++i) {
-      if (set_for_process(kOverrides[i].setting, row->overrides[i], starts ? ERROR : WARNING))
+      if (set_for_process(kOverrides[i].setting, row->overrides[i], starts ? ERROR : WARNING)) {
+        overridden[i] = row->overrides[i] != nullptr;
         continue;
+      }
       registration.note_failure(ERRCODE_INVALID_PARAMETER_VALUE,
                                 psprintf("invalid value for parameter \"%s\": \"%s\"",
                                          kOverrides[i].setting, row->overrides[i]));

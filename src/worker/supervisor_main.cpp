@@ -4,6 +4,7 @@
 #include "influx/postgres/error.h"
 #include "influx/postgres/settings.h"
 #include "influx/transport/clock.h"
+#include "influx/worker/background_worker.h"
 #include "influx/worker/restart_policy.h"
 #include "influx/worker/signals.h"
 #include "influx/worker/supervised_entries.h"
@@ -32,10 +33,10 @@ int seconds_to_wait(int failures) noexcept {
 /// Waits what the failures of earlier processes ask for, or until the configuration is read again.
 /// There is no connection yet. False where the process is to end instead.
 bool wait_to_start(const SupervisorSlot& slot) {
-  const std::int64_t begun_ns = monotonic_ns();
   const int seconds =
       seconds_to_wait(slot.failures.load()) - influx::worker::kSupervisorRestartTime;
-  for (;;) {
+  const std::int64_t deadline_ns = monotonic_ns() + seconds * kNsPerSecond;
+  do {
     if (influx::worker::shutdown_requested()) return false;
     CHECK_FOR_INTERRUPTS();
     if (ConfigReloadPending) {
@@ -43,12 +44,8 @@ bool wait_to_start(const SupervisorSlot& slot) {
       ProcessConfigFile(PGC_SIGHUP);
       return true;
     }
-    const std::int64_t left_ns = begun_ns + seconds * kNsPerSecond - monotonic_ns();
-    if (left_ns <= 0) return true;
-    WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, left_ns / 1000000 + 1,
-              influx::postgres::supervisor_wait_event());
-    ResetLatch(MyLatch);
-  }
+  } while (influx::worker::wait_until(deadline_ns, influx::postgres::supervisor_wait_event()));
+  return true;
 }
 
 /// The postmaster starts the process again, whatever it ended by.

@@ -88,8 +88,8 @@ goes_on('after locks');
 # --- rows that cannot work ------------------------------------------------------------------------
 
 foreach my $case (
-	[ 'an address of no machine', q{address = '192.0.2.1'}, qr/^failed: could not bind UDP socket to 192\.0\.2\.1:$other: .* \(F0000\)$/ ],
-	[ 'no address',               q{address = '[::g]'},     qr/^failed: could not resolve address "\[::g\]" to listen on: .* \(F0000\)$/ ],
+	[ 'an address of no machine', q{address = '192.0.2.1'}, qr/^failed: could not bind UDP socket to 192\.0\.2\.1:$other: .* \(58000\)$/ ],
+	[ 'no address',               q{address = '[::g]'},     qr/^failed: could not resolve address "\[::g\]" to listen on: .* \(58000\)$/ ],
 	[ 'no list of addresses',     q{address = 'a,,b'},      qr/^failed: invalid value for parameter "influx\.listen_addresses": "a,,b" \(22023\)$/ ],
 	[ 'no time',                  q{batch_timeout = 'soon'}, qr/^failed: invalid value for parameter "influx\.batch_timeout": "soon" \(22023\)$/ ],
 	[ 'too large a buffer',       q{read_buffer = '1PB'},   qr/^failed: .*"influx\.read_buffer".* \(22023\)$/ ],
@@ -107,6 +107,8 @@ foreach my $case (
 	wait_for_value($node, 'SELECT (' . shown_of('late') . ") LIKE 'failed: %'", 't', "$name: it fails");
 	like(sql(shown_of('late')), $expected, "$name: the view tells why");
 }
+wait_for_log($node, qr/HINT:  Check the addresses of the listener: this machine does not have the address\./, 0,
+	'the log tells where to look');
 goes_on('rows that cannot work');
 
 # While it listens, a value that is not valid leaves the one before; it is shown.

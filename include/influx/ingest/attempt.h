@@ -10,6 +10,11 @@ namespace influx::ingest {
 /// The parts of a server error, in a form that owns them.
 postgres::Error error_of(const ErrorData& report) noexcept;
 
+/// What is told where the process gets no memory.
+inline postgres::Error out_of_memory() noexcept {
+  return {ERRCODE_OUT_OF_MEMORY, "out of memory"};
+}
+
 /// The refusal for the reason of `error`, whose texts it refers to.
 Refusal refusal_of(const postgres::Error& error);
 
@@ -31,7 +36,7 @@ std::optional<postgres::Error> attempt(TransactionControl& transactions, Call&& 
     if (report != nullptr) throw postgres::ServerError(report);
     throw std::bad_alloc();
   }
-  if (report == nullptr) return postgres::Error(ERRCODE_OUT_OF_MEMORY, "out of memory");
+  if (report == nullptr) return out_of_memory();
   const postgres::Error error = error_of(*report);
   postgres::free_report(report);
   return error;

@@ -8,4 +8,7 @@ namespace influx::ingest {
 /// server's encoding cannot show as \xNN. Zero-terminated, in the current memory context.
 const char* line_text(std::string_view line);
 
+/// The most lines that `text` can have.
+std::size_t line_count(std::string_view text) noexcept;
+
 }  // namespace influx::ingest

@@ -12,7 +12,11 @@ struct AddressList {
   const char* source;  ///< what to check then, in words
 };
 
-/// Those of influx.listen_addresses. Good until the settings are read again.
+/// The source of addresses that a listener has of its own.
+inline constexpr const char* kAddressesOfListener = "the addresses of the listener";
+
+/// Those of influx.listen_addresses, or what this process's listener has in its place. Good until
+/// the settings are read again.
 AddressList addresses_of_settings();
 
 /// What `addresses` mean on `port`, each endpoint once. Throws postgres::Error where the list is

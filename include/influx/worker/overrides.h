@@ -18,4 +18,7 @@ namespace influx::worker {
 /// Does nothing for a listener launched by SQL. REQUIRES: no transaction. May raise.
 void take_overrides(const LaunchArguments& arguments, Registration& registration, bool starts);
 
+/// Whether the value of `setting` in this process is that of the row of its listener.
+bool is_overridden(const char* setting) noexcept;
+
 }  // namespace influx::worker
