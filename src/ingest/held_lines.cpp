@@ -1,5 +1,7 @@
 #include "influx/ingest/held_lines.h"
 
+#include "influx/transport/clock.h"
+
 namespace influx::ingest {
 
 namespace {
@@ -15,10 +17,7 @@ bool same_origin(const Origin& left, const Origin& right) noexcept {
 void HeldLines::hold(std::string_view measurement, int attempts, std::int64_t now_ns) {
   Queue& queue = queues_.try_emplace(std::string(measurement)).first->second;
   queue.attempts_ = attempts;
-  std::int64_t pause = kFirstPauseNs;
-  for (int i = 1; i < attempts && pause < kLongestPauseNs; ++i)
-    pause *= 2;
-  pause = std::min(pause, kLongestPauseNs);
+  const std::int64_t pause = transport::back_off(kFirstPauseNs, kLongestPauseNs, attempts);
   // Two listeners that wait for each other's rows would else meet again at each attempt.
   queue.next_attempt_ns_ =
       now_ns + static_cast<std::int64_t>(pg_prng_uint64_range(&pg_global_prng_state,

@@ -6,6 +6,7 @@
 #include "influx/ingest/attempt.h"
 #include "influx/ingest/line_text.h"
 #include "influx/postgres/catalog.h"
+#include "influx/postgres/compat.h"
 #include "influx/postgres/settings.h"
 #include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"

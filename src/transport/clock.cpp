@@ -1,5 +1,6 @@
 #include "influx/transport/clock.h"
 
+#include <algorithm>
 #include <ctime>
 
 namespace influx::transport {
@@ -20,6 +21,13 @@ std::int64_t wall_clock_ns() noexcept {
 
 std::int64_t monotonic_ns() noexcept {
   return read(CLOCK_MONOTONIC);
+}
+
+std::int64_t back_off(std::int64_t first, std::int64_t longest, int attempts) noexcept {
+  std::int64_t pause = first;
+  for (int attempt = 1; attempt < attempts && pause < longest; ++attempt)
+    pause *= 2;
+  return std::min(pause, longest);
 }
 
 }  // namespace influx::transport

@@ -16,11 +16,10 @@ BackgroundWorker background_worker(const char* function, const char* type, int r
 }
 
 bool wait_until(std::int64_t deadline_ns, std::uint32_t wait_event) {
-  constexpr std::int64_t kNsPerMillisecond = 1'000'000;
   const std::int64_t left_ns = deadline_ns - transport::monotonic_ns();
   if (left_ns <= 0) return false;
   WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-            left_ns / kNsPerMillisecond + 1, wait_event);
+            left_ns / transport::kNsPerMs + 1, wait_event);
   ResetLatch(MyLatch);
   return true;
 }

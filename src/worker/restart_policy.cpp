@@ -1,6 +1,7 @@
 #include "influx/worker/restart_policy.h"
 
 #include "influx/postgres/server.h"
+#include "influx/transport/clock.h"
 
 namespace influx::worker {
 
@@ -23,10 +24,7 @@ bool may_pass(int sqlstate) noexcept {
 int seconds_to_restart(int failures, int restart_time) noexcept {
   const int longest = std::max(kLongestRestartTime, restart_time);
   if (failures <= 1) return restart_time;
-  int seconds = std::max(restart_time, 1);
-  for (int failure = 1; failure < failures && seconds < longest; ++failure)
-    seconds *= 2;
-  return std::min(seconds, longest);
+  return static_cast<int>(transport::back_off(std::max(restart_time, 1), longest, failures));
 }
 
 int seconds_to_supervised_restart(int failures, int restart_time, int sqlstate) noexcept {

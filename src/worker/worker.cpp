@@ -1,3 +1,5 @@
+// The loop of a worker: what it waits for, receives and tells.
+
 #include "influx/worker/worker.h"
 
 #include "influx/ingest/attempt.h"
@@ -30,11 +32,6 @@ constexpr std::size_t kMostAtEnd = 16384;
 constexpr std::size_t kBusyDatagrams = 8;
 constexpr long kNapMs = 5;
 
-/// Batches of this size are written with the catcher beside. What comes in more slowly than that,
-/// the kernel's buffer holds for many seconds.
-constexpr std::size_t kLoadDatagrams = 16;
-constexpr std::size_t kLoadBytes = std::size_t{64} * 1024;
-
 constexpr std::int64_t kFinishNs =
     400 * kNsPerMs;  // leaves room in signals.h's grace for the last batch
 /// The least time between two reports of lost datagrams.
@@ -43,20 +40,10 @@ constexpr std::int64_t kLossReportNs = 10000 * kNsPerMs;
 /// The least time between two searches for dropped tables.
 constexpr std::int64_t kLookForRoomNs = 600'000 * kNsPerMs;
 
-/// While the server can write nothing, pauses between attempts; each is twice the one before.
-constexpr std::int64_t kFirstPauseNs = 100 * kNsPerMs;
-constexpr std::int64_t kLongestPauseNs = 10000 * kNsPerMs;
-/// After so many attempts, about a minute, it may be the rows that are the reason.
-constexpr int kMostPatience = 12;
-
 /// From now until `monotonic`, rounded up; 0 where it is over.
 long ms_until(std::int64_t monotonic) noexcept {
   const std::int64_t left = monotonic - monotonic_ns();
   return static_cast<long>(std::max<std::int64_t>(0, (left + kNsPerMs - 1) / kNsPerMs));
-}
-
-std::int64_t batch_timeout_ns() noexcept {
-  return settings.batch_timeout * kNsPerMs;
 }
 
 std::size_t inbox_bytes() noexcept {
@@ -193,7 +180,7 @@ long Worker::wait_time() const {
     until(*resume_at_ns_);
     return timeout;
   }
-  if (waits_since_ns_.has_value()) until(*waits_since_ns_ + batch_timeout_ns());
+  if (const auto due = batch_due_ns()) until(*due);
   if (const auto next = ingestor_.next_attempt_ns()) until(*next);
   return timeout;
 }
@@ -258,120 +245,6 @@ void Worker::report_losses() {
   losses_reported_ns_ = monotonic_ns();
 }
 
-/// Notes since when something waits.
-void Worker::survey() {
-  if (inbox_.unread_datagrams() == 0) {
-    waits_since_ns_.reset();
-  } else if (!waits_since_ns_) {
-    // It may have waited behind the last batch. The clocks differ, so its age is bounded.
-    const std::int64_t age = transport::wall_clock_ns() - inbox_.oldest_unread_ns();
-    waits_since_ns_ = monotonic_ns() - std::clamp<std::int64_t>(age, 0, batch_timeout_ns());
-  }
-}
-
-bool Worker::batch_is_full() const {
-  return inbox_.unread_lines() >= static_cast<std::size_t>(settings.batch_size) ||
-         inbox_.unread_bytes() >= static_cast<std::size_t>(settings.batch_bytes) * 1024;
-}
-
-bool Worker::batch_is_due() const {
-  const std::int64_t now = monotonic_ns();
-  if (resume_at_ns_.has_value()) return now >= *resume_at_ns_;
-  if (const auto next = ingestor_.next_attempt_ns(); next.has_value() && now >= *next) return true;
-  if (!waits_since_ns_) return false;
-  return batch_is_full() || inbox_.full() || now - *waits_since_ns_ >= batch_timeout_ns();
-}
-
-/// Writes one batch, of what was received first, or goes on with one that could not be written.
-void Worker::write_batch() {
-  if (inbox_.unread_datagrams() >= kLoadDatagrams || inbox_.unread_bytes() >= kLoadBytes) {
-    catcher_.resume(listener_.sockets());
-  }
-  pgstat_report_activity(STATE_RUNNING, "writing a batch");
-  start_write_watch();
-  const bool taken = batch_datagrams_ > 0 || take_batch();
-  const bool insist =
-      suspensions_ >= kMostPatience && !ingest::is_outside_of_rows(ingestor_.failure().sqlstate());
-  if (!batch_begun_ns_.has_value()) {
-    batch_begun_ns_ = monotonic_ns();
-    stored_before_batch_ = ingestor_.stored();
-  }
-  if (ingestor_.store(insist) && taken) {
-    resume();
-    end_batch();
-  } else {
-    suspend();
-  }
-  stop_write_watch();
-  catcher_.pause();
-  report_statistics(false);
-  statistics_pending_ = true;
-  pgstat_report_activity(STATE_IDLE, "listening");
-  survey();
-}
-
-/// Reads datagrams up to the size of a batch, and parses and maps them, behind the lines that
-/// waited for a table. A batch ends with a datagram. False where there is no memory for any.
-bool Worker::take_batch() {
-  transactions_.start_batch();
-  ingestor_.resume_held();
-  std::size_t bytes = 0;
-  const auto most_rows = static_cast<std::size_t>(settings.batch_size);
-  const std::size_t most_bytes = static_cast<std::size_t>(settings.batch_bytes) * 1024;
-  transport::Datagram datagram;
-  while (ingestor_.pending() < most_rows && bytes < most_bytes) {
-    if (!ingestor_.make_room_for(transport::Inbox::kLargestDatagram)) return batch_datagrams_ > 0;
-    if (!inbox_.next(datagram)) break;
-    ++batch_datagrams_;
-    bytes += datagram.payload.size();
-    ingestor_.add(datagram.payload, {datagram.received_ns, datagram.sender});
-  }
-  return true;
-}
-
-/// The server can write nothing now. The batch is kept; what is received meanwhile waits behind it.
-void Worker::suspend() {
-  const postgres::Error& reason = ingestor_.failure();
-  registration_.note_failure(reason.sqlstate(), reason.what());
-  if (++suspensions_ == 1) {
-    suspended_at_ns_ = monotonic_ns();
-    ereport(WARNING, (errcode(reason.sqlstate()),
-                      errmsg("influx: nothing can be written now: %s", reason.what()),
-                      errdetail("What is received waits, up to influx.max_pending."),
-                      *reason.hint() != '\0' ? errhint("%s", reason.hint()) : 0));
-  }
-  std::int64_t pause = kFirstPauseNs;
-  for (int i = 1; i < suspensions_ && pause < kLongestPauseNs; ++i)
-    pause *= 2;
-  resume_at_ns_ = monotonic_ns() + std::min(pause, kLongestPauseNs);
-}
-
-/// The server can write, again or still.
-void Worker::resume() {
-  if (suspensions_ > 0) {
-    ereport(LOG, (errmsg("influx: writing again after %lld ms",
-                         static_cast<long long>((monotonic_ns() - suspended_at_ns_) / kNsPerMs))));
-  }
-  suspensions_ = 0;
-  resume_at_ns_.reset();
-}
-
-/// The batch is done with: each of its lines was stored or refused, or waits for its table.
-void Worker::end_batch() {
-  ++batches_;
-  const std::uint64_t rows = ingestor_.stored() - stored_before_batch_;
-  if (batch_begun_ns_.has_value() && rows > 0) {
-    const std::int64_t taken_ns = monotonic_ns() - *batch_begun_ns_;
-    registration_.count_batch(rows, static_cast<std::uint64_t>(taken_ns / kNsPerUs));
-  }
-  batch_begun_ns_.reset();
-  finished_datagrams_ += batch_datagrams_;
-  batch_datagrams_ = 0;
-  ingestor_.clear();
-  inbox_.release();
-  waits_since_ns_.reset();
-}
-
 /// Writes what was received before the process was told to end, as far as there is time.
 void Worker::finish() {
   const std::int64_t deadline = monotonic_ns() + kFinishNs;
@@ -383,19 +256,6 @@ void Worker::finish() {
   } while (!resume_at_ns_.has_value() && waits_since_ns_.has_value() && monotonic_ns() < deadline);
   give_up_batch();
   report_statistics(true);
-}
-
-/// Refuses the lines that wait for their table, or for the server.
-void Worker::give_up_batch() {
-  if (resume_at_ns_.has_value()) {
-    ingestor_.refuse_batch(ingestor_.failure());
-  }
-  if (ingestor_.held() > 0) {
-    ingestor_.refuse_held(
-        {ERRCODE_LOCK_NOT_AVAILABLE, "the listener was stopped while the table was locked"});
-  }
-  ingestor_.store(true);
-  end_batch();
 }
 
 /// Where there was no room to count a table in shared memory, that of dropped ones is freed, if

@@ -14,4 +14,8 @@ std::int64_t wall_clock_ns() noexcept;
 /// Nanoseconds of a clock that nobody can set: for everything that waits or measures.
 std::int64_t monotonic_ns() noexcept;
 
+/// The pause after so many attempts that failed: `first` after the first of them, after each
+/// further one twice the pause before, and never more than `longest`. In the unit of these.
+std::int64_t back_off(std::int64_t first, std::int64_t longest, int attempts) noexcept;
+
 }  // namespace influx::transport

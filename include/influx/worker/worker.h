@@ -46,6 +46,7 @@ class Worker {
   void survey();
   bool batch_is_full() const;
   bool batch_is_due() const;
+  std::optional<std::int64_t> batch_due_ns() const;
   void write_batch();
   bool take_batch();
   void suspend();
