@@ -17,7 +17,6 @@ namespace influx::worker {
 
 using postgres::settings;
 using transport::kNsPerMs;
-using transport::kNsPerUs;
 using transport::monotonic_ns;
 
 namespace {
