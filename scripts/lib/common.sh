@@ -3,7 +3,7 @@
 # throwaway cluster. The server refuses to run as root, and its user may not be able to read the clone: so
 # everything is built and run by user postgres in a temporary directory of its own.
 
-# The server's version: Debian 12's, unless the script that reads this file has set another one.
+# The server's version: Debian 12's, unless the script that reads this file, or its caller, has set another one.
 readonly pg_major=${pg_major:-15}
 readonly pg_bin=/usr/lib/postgresql/$pg_major/bin
 

@@ -15,7 +15,7 @@ use PostgreSQL::Test::Utils;
 
 our @EXPORT = qw(
   progress new_bench_node node new_session look
-  start_listener stop_listener truncate_tables tables rows_of
+  start_listener stop_listener make_schema truncate_tables tables rows_of
   measure per_million start_send finish_send slow_sync
   cpu_of cpu_since memory_of wal_position wal_since
   median
@@ -106,6 +106,15 @@ sub new_session
 
 # A query by the session that is there for all small things.
 sub look { return $session->query_safe($_[0]); }
+
+# Makes schema lines anew, with what $prepare makes in it.
+sub make_schema
+{
+	my ($prepare) = @_;
+	look('SET client_min_messages = warning; DROP SCHEMA IF EXISTS lines CASCADE; CREATE SCHEMA lines');
+	look("SET search_path = lines, public; $prepare; RESET search_path") if defined $prepare;
+	return;
+}
 
 sub tables
 {
@@ -234,9 +243,7 @@ END
 sub start_listener
 {
 	my (%workload) = @_;
-	my $prepare = delete $workload{prepare};
-	look('SET client_min_messages = warning; DROP SCHEMA IF EXISTS lines CASCADE; CREATE SCHEMA lines');
-	look("SET search_path = lines, public; $prepare; RESET search_path") if defined $prepare;
+	make_schema(delete $workload{prepare});
 	my $listener = {
 		port => free_udp_port(),
 		offset => log_size($node),

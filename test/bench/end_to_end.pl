@@ -10,7 +10,7 @@ use Getopt::Long qw(GetOptions);
 use InfluxBench;
 use InfluxTest;
 use JSON::PP ();
-use List::Util qw(max min);
+use List::Util qw(max min pairkeys);
 use POSIX ();
 use PostgreSQL::Test::Utils;
 
@@ -282,27 +282,29 @@ sub building
 	return by_workload(sub {
 		my ($workload) = @_;
 		my $file = file_of_lines($workload, $lines);
-		look('SET client_min_messages = warning; DROP SCHEMA IF EXISTS lines CASCADE');
-		look('CREATE SCHEMA lines');
+		make_schema();
 		my $store = "SELECT insert_lines('lines', pg_read_file('$file'))";
 		look($store);
 		look(join ';', map { "CREATE RULE nothing AS ON INSERT TO lines.$_ DO INSTEAD NOTHING" } tables('lines'));
 
 		my $session = new_session();
-		my $pid = $session->query_safe('SELECT pg_backend_pid()');
 		$session->query_safe($store);
-		my @cpu;
-		foreach (1 .. $option{repeat})
-		{
-			my $before = cpu_of($pid);
-			$session->query_safe($store);
-			push @cpu, per_million(cpu_since($pid, $before), $lines)->{seconds};
-		}
+		my @cpu = map { cpu_of_query($session, $store, $lines) } 1 .. $option{repeat};
 		$session->quit;
 		my $built = { lines => $lines, bytes => -s $file, cpu => median(@cpu) };
 		progress('    %d lines of %d bytes, CPU %.2f s/million', $lines, $built->{bytes} / $lines, $built->{cpu});
 		return $built;
 	});
+}
+
+# Seconds of CPU for a million lines that a query of a session takes, which has so many of them.
+sub cpu_of_query
+{
+	my ($session, $query, $lines) = @_;
+	my $pid = $session->query_safe('SELECT pg_backend_pid()');
+	my $before = cpu_of($pid);
+	$session->query_safe($query);
+	return per_million(cpu_since($pid, $before), $lines)->{seconds};
 }
 
 # The path of a file with so many lines.
@@ -405,13 +407,16 @@ END \$\$
 END
 }
 
-# Runs of the same load into tables that are made in different ways: a statement for create_function of each
-# name. The repetitions of each workload, and the ratios of the last one's rate to the others'; check is called
+# Runs of the same load into a plain table, and into tables for which a statement of create_function is given by
+# name. The repetitions of each workload, and the ratios of the last table's rate to the others'; check is called
 # when the last one has run, with the workload and the repetition's numbers.
 sub compare_tables
 {
-	my ($names, $statements, $check) = @_;
-	my ($last, @others) = reverse @$names;
+	my ($check, @tables) = @_;
+	unshift @tables, plain => 'NULL';
+	my %statements = @tables;
+	my @names = pairkeys @tables;
+	my ($last, @others) = reverse @names;
 	my %result;
 	foreach my $repetition (1 .. $option{repeat})
 	{
@@ -419,16 +424,16 @@ sub compare_tables
 		{
 			my @load = saturating_load($workload);
 			my %run;
-			foreach my $name (@$names)
+			foreach my $name (@names)
 			{
-				my $listener = start_listener(workload => $workload, prepare => create_function($statements->{$name}));
+				my $listener = start_listener(workload => $workload, prepare => create_function($statements{$name}));
 				$run{$name} = measure($listener, @load);
 				stop_listener($listener);
 			}
 			$run{ratio} = { map { $_ => $run{$last}{rate} / $run{$_}{rate} } @others };
 			progress(
 				'  %-7s %d: lines/s %s; %s', $workload, $repetition,
-				join(', ', map { sprintf '%s %.0f', $_, $run{$_}{rate} } @$names),
+				join(', ', map { sprintf '%s %.0f', $_, $run{$_}{rate} } @names),
 				join(', ', map { sprintf '%s / %s %.2f', $last, $_, $run{ratio}{$_} } reverse @others));
 			$check->($workload, \%run);
 			push @{ $result{$workload} }, \%run;
@@ -442,41 +447,35 @@ sub compare_tables
 sub hypertable
 {
 	look('SET client_min_messages = error; CREATE EXTENSION timescaledb');
-	my %statements = (
-		plain => 'NULL',
-		index => "EXECUTE format('CREATE INDEX ON %I (time DESC)', metric)",
-		hypertable => "PERFORM create_hypertable(format('%I', metric)::regclass, 'time')");
-	my %runs = compare_tables(
-		[qw(plain index hypertable)],
-		\%statements,
-		sub {
-			my $chunks = look("SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_schema = 'lines'");
-			die "the rows are in no chunk\n" if $chunks == 0;
-		});
 	return {
 		postgresql => look('SHOW server_version'),
 		timescaledb => look("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'"),
-		%runs };
+		compare_tables(
+			\&check_chunks,
+			index => "EXECUTE format('CREATE INDEX ON %I (time DESC)', metric)",
+			hypertable => "PERFORM create_hypertable(format('%I', metric)::regclass, 'time')") };
+}
+
+sub check_chunks
+{
+	my $chunks = look("SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_schema = 'lines'");
+	die "the rows are in no chunk\n" if $chunks == 0;
+	return;
 }
 
 # The same load into a plain table, into one with an index on its time and a tag, and into one where that index
 # is a key; and what rows cost there that are new, and such as are known, beside plain SQL.
 sub keyed
 {
-	my %statements = (
-		plain => 'NULL',
-		index => "EXECUTE format('CREATE INDEX ON %I (time, %I)', metric, tags[1])",
-		key => "EXECUTE format('CREATE UNIQUE INDEX ON %I (time, %I)', metric, tags[1])");
-	my %runs = compare_tables(
-		[qw(plain index key)],
-		\%statements,
-		sub {
-			my ($workload, $run) = @_;
-			$run->{upsert} = upsert($workload, create_function($statements{key}));
-			progress('  %-7s    CPU s/million: %s', $workload,
-				join(', ', map { sprintf '%s: lines %.2f, SQL %.2f', $_, @{ $run->{upsert}{$_} }{qw(lines sql)} } qw(new known)));
-		});
-	return \%runs;
+	my $index = "INDEX ON %I (time, %I)', metric, tags[1])";
+	my $key = "EXECUTE format('CREATE UNIQUE $index";
+	my $upsert = sub {
+		my ($workload, $run) = @_;
+		$run->{upsert} = upsert($workload, create_function($key));
+		progress('  %-7s    CPU s/million: %s', $workload,
+			join(', ', map { sprintf '%s: lines %.2f, SQL %.2f', $_, @{ $run->{upsert}{$_} }{qw(lines sql)} } qw(new known)));
+	};
+	return { compare_tables($upsert, index => "EXECUTE format('CREATE $index", key => $key) };
 }
 
 # CPU for a million rows in tables with a key: of lines that a session stores, and of the same rows from other
@@ -486,10 +485,8 @@ sub upsert
 	my ($workload, $prepare) = @_;
 	my $lines = 100_000;
 	my $file = file_of_lines($workload, $lines);
-	look('SET client_min_messages = warning; DROP SCHEMA IF EXISTS lines CASCADE; CREATE SCHEMA lines');
-	look("SET search_path = lines, public; $prepare; RESET search_path");
+	make_schema($prepare);
 	my $session = new_session();
-	my $pid = $session->query_safe('SELECT pg_backend_pid()');
 	my %query = (lines => "SELECT insert_lines('lines', pg_read_file('$file'))");
 	$session->query_safe($query{lines});
 
@@ -506,9 +503,7 @@ sub upsert
 		foreach my $way (qw(lines sql))
 		{
 			look('CHECKPOINT');
-			my $before = cpu_of($pid);
-			$session->query_safe($query{$way});
-			$cpu{$state}{$way} = per_million(cpu_since($pid, $before), $lines)->{seconds};
+			$cpu{$state}{$way} = cpu_of_query($session, $query{$way}, $lines);
 		}
 		$cpu{$state}{ratio} = $cpu{$state}{lines} / $cpu{$state}{sql};
 	}
