@@ -71,7 +71,7 @@ SKIP:
 $node->safe_psql('postgres', 'CREATE DATABASE upgraded');
 $node->safe_psql('upgraded', q{CREATE EXTENSION influx VERSION '1.0'});
 is($node->safe_psql('upgraded', q{SELECT to_regclass('influx_listeners') IS NULL}), 't', 'version 1.0 has no listeners');
-$node->safe_psql('upgraded', q{ALTER EXTENSION influx UPDATE TO '1.1'});
+$node->safe_psql('upgraded', q{ALTER EXTENSION influx UPDATE TO '1.2'});
 $node->safe_psql('upgraded', "SELECT listener_create('new', 'public', $two)");
 is($node->safe_psql('upgraded', 'SELECT name FROM influx_listeners'), 'new', 'after an upgrade there can be some');
 
