@@ -96,9 +96,14 @@ fuzz: fuzz-build
 -include $(FUZZ_SERVER_OBJS:.o=.d)
 
 # --- TAP ------------------------------------------------------------------------------------------
+# Each file has servers and ports of its own and mostly waits for them, so several run side by side. Those that
+# look at how much is lost under load run one after the other, before the others.
+TAP_JOBS ?= $(shell echo $$((2 * $$(nproc))))
+TAP_UNDER_LOAD = test/tap/{007_load,013_workers,017_drops}.pl
 .PHONY: tap
 tap:
-	$(MAKE) prove-tap PROVE_TESTS='$(or $(PROVE_TESTS),$(sort $(wildcard test/tap/*.pl)))'
+	$(MAKE) prove-tap PROVE_TESTS='$(or $(PROVE_TESTS),$(sort $(wildcard test/tap/*.pl)))' \
+	  PROVE_FLAGS='-j$(TAP_JOBS) --rules="seq=$(TAP_UNDER_LOAD)" --rules="par=**" $(PROVE_FLAGS)'
 
 .PHONY: prove-tap
 prove-tap:

@@ -6,6 +6,7 @@ use strict;
 use warnings;
 
 use Exporter qw(import);
+use Fcntl qw(:flock);
 use IO::Socket::IP;
 use POSIX  ();
 use Socket qw(SOCK_DGRAM);
@@ -232,21 +233,30 @@ sub refusals
 
 # --- senders --------------------------------------------------------------------------------------
 
-my %ports_given;
+# Files of the ports that this test has, each with a lock that ends with the test.
+my %ports_taken;
+my $ports_tried = 0;
 
-# A UDP port that is free on the loopback of both families.
+# A UDP port that is free on the loopback of both families, and stays this test's: other tests that run beside
+# this one do not get it, and as it is below those that the kernel gives out, no socket of a sender does.
 sub free_udp_port
 {
-	foreach (1 .. 100)
+	my $directory = $PostgreSQL::Test::Utils::tmp_check . '/udp_ports';
+	mkdir $directory;
+	my $last = (split ' ', slurp_file('/proc/sys/net/ipv4/ip_local_port_range'))[0] - 1;
+	my $count = 12_000;
+	foreach (1 .. $count)
 	{
-		my $four = IO::Socket::IP->new(Type => SOCK_DGRAM, LocalHost => '127.0.0.1', LocalPort => 0)
-		  or die "could not bind a UDP socket: $@";
-		my $port = $four->sockport;
-		my $six = IO::Socket::IP->new(Type => SOCK_DGRAM, LocalHost => '::1', LocalPort => $port)
-		  or next;
-		close $four;
-		close $six;
-		return $port unless $ports_given{$port}++;
+		# From a place of its own on, without rand(): tests print the seed that makes them what they are.
+		my $port = $last - (37 * $$ + $ports_tried++) % $count;
+		next if exists $ports_taken{$port};
+		open(my $file, '>', "$directory/$port") or die "could not write $directory/$port: $!";
+		next unless flock($file, LOCK_EX | LOCK_NB);
+		my ($four, $six) =
+		  map { IO::Socket::IP->new(Type => SOCK_DGRAM, LocalHost => $_, LocalPort => $port) } '127.0.0.1', '::1';
+		next unless defined $four && defined $six;
+		$ports_taken{$port} = $file;
+		return $port;
 	}
 	die "no free UDP port";
 }
