@@ -4,3 +4,42 @@
 -- Every operator, function, type and cast of this file is qualified: the schema of the extension may belong to
 -- somebody who is not to be trusted with the rights of who runs it. scripts/check sql refuses others.
 
+
+-- In view -----------------------------------------------------------------------------------------
+
+DROP VIEW @extschema@.pg_stat_influx;
+DROP FUNCTION @extschema@.pg_stat_get_influx();
+
+CREATE FUNCTION @extschema@.pg_stat_get_influx(
+  OUT pid pg_catalog.int4, OUT listener pg_catalog.name, OUT database pg_catalog.name, OUT schema pg_catalog.name,
+  OUT role pg_catalog.name, OUT transport pg_catalog.text, OUT addresses pg_catalog.text[], OUT port pg_catalog.int4,
+  OUT "precision" pg_catalog.text, OUT state pg_catalog.text, OUT started pg_catalog.timestamptz,
+  OUT restarts pg_catalog.int4, OUT read_buffer pg_catalog.int8, OUT datagrams pg_catalog.int8,
+  OUT bytes pg_catalog.int8, OUT lines pg_catalog.int8, OUT stored pg_catalog.int8, OUT duplicates pg_catalog.int8,
+  OUT rejected pg_catalog.int8, OUT rejected_by pg_catalog.jsonb, OUT waiting pg_catalog.int8,
+  OUT lost_lines pg_catalog.int8, OUT kernel_drops pg_catalog.int8, OUT truncated pg_catalog.int8,
+  OUT filtered pg_catalog.int8, OUT lost_datagrams pg_catalog.int8, OUT batches pg_catalog.int8,
+  OUT retries pg_catalog.int8, OUT batch_rows_p50 pg_catalog.int8, OUT batch_rows_p99 pg_catalog.int8,
+  OUT commit_ms_p50 pg_catalog.float8, OUT commit_ms_p99 pg_catalog.float8,
+  OUT last_datagram pg_catalog.timestamptz, OUT newest_time pg_catalog.timestamptz, OUT last_error pg_catalog.text,
+  OUT last_error_sqlstate pg_catalog.text, OUT last_error_time pg_catalog.timestamptz,
+  OUT stats_reset pg_catalog.timestamptz)
+RETURNS SETOF pg_catalog.record
+AS 'MODULE_PATHNAME', 'influx_stat_get'
+LANGUAGE C VOLATILE ROWS 10;
+COMMENT ON FUNCTION @extschema@.pg_stat_get_influx() IS 'what the view pg_stat_influx shows';
+
+CREATE VIEW @extschema@.pg_stat_influx AS
+SELECT pid, listener, database, schema, role, transport, addresses, port, "precision", state, started, restarts,
+       read_buffer, datagrams, bytes, lines, stored, duplicates, rejected, rejected_by, waiting, lost_lines,
+       kernel_drops, truncated, filtered, lost_datagrams, batches, retries, batch_rows_p50, batch_rows_p99,
+       commit_ms_p50, commit_ms_p99, last_datagram, newest_time,
+       pg_catalog.now() OPERATOR(pg_catalog.-) newest_time AS lag, last_error, last_error_sqlstate, last_error_time,
+       stats_reset
+  FROM @extschema@.pg_stat_get_influx();
+COMMENT ON VIEW @extschema@.pg_stat_influx IS 'the listener processes of the server, and what they have counted';
+
+-- It shows listeners of all databases.
+REVOKE EXECUTE ON FUNCTION @extschema@.pg_stat_get_influx() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.pg_stat_get_influx() TO pg_monitor;
+GRANT SELECT ON @extschema@.pg_stat_influx TO pg_monitor;

@@ -185,6 +185,7 @@ constexpr Column kColumns[] = {
     {"rejected", [](Listener l) { return count(l.counters.rejected_lines()); }},
     {"rejected_by", rejected_by},
     {"waiting", [](Listener l) { return count(l.counters.waiting); }},
+    {"lost_lines", [](Listener l) { return count(l.counters.lost_lines); }},
     {"kernel_drops", [](Listener l) { return count(l.counters.kernel_drops); }},
     {"truncated", [](Listener l) { return count(l.counters.truncated); }},
     {"filtered", [](Listener l) { return count(l.counters.filtered); }},

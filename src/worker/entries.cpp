@@ -18,7 +18,7 @@ struct Table {
 
 /// Another layout needs another name: the processes of a server may have loaded the module before
 /// and after it was replaced.
-constexpr const char* kSegment = "influx listeners 3";
+constexpr const char* kSegment = "influx listeners 4";
 
 /// For supervised listeners that have no process, beyond the number of worker slots.
 constexpr int kWithoutProcess = 128;

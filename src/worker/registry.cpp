@@ -27,7 +27,8 @@ void reset_counters(Oid database) {
       if (entry.is_free() || status.arguments.database != database) continue;
       status.counters = entry.counters.read();
       // What waits has not been dealt with: it goes on to be a part of the lines.
-      status.counters.lines = status.counters.stored + status.counters.rejected_lines();
+      status.counters.lines =
+          status.counters.stored + status.counters.rejected_lines() + status.counters.lost_lines;
       status.batches = entry.batches();
       status.restarts = 0;
       status.reset = now;

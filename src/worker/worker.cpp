@@ -318,15 +318,16 @@ void Worker::leave() noexcept {
     lose(unwritten, "the listener was stopped before they were written");
   }
   Counters last = counters();
-  last.lines -= std::exchange(last.waiting, 0);
+  last.lost_lines = std::exchange(last.waiting, 0);
   registration_.publish(last);
   ereport(
       LOG,
       (errmsg("influx: stopped: %llu datagrams received, %llu points stored, %llu lines refused, "
-              "%llu datagrams lost, %llu datagrams turned away",
+              "%llu lines lost, %llu datagrams lost, %llu datagrams turned away",
               static_cast<unsigned long long>(counts.datagrams),
               static_cast<unsigned long long>(ingestor_.stored()),
               static_cast<unsigned long long>(refusals_.refused()),
+              static_cast<unsigned long long>(last.lost_lines),
               static_cast<unsigned long long>(unwritten + counts.kernel_drops + counts.truncated),
               static_cast<unsigned long long>(counts.filtered))));
 }

@@ -45,7 +45,7 @@ my $pid = launch($node, $port);
 ends_soon(terminate($pid), 'an idle listener ends');
 like(
 	log_of($node, $pid, $offset),
-	qr/influx: stopped: 0 datagrams received, 0 points stored, 0 lines refused, 0 datagrams lost, 0 datagrams turned away\n/,
+	qr/influx: stopped: 0 datagrams received, 0 points stored, 0 lines refused, 0 lines lost, 0 datagrams lost, 0 datagrams turned away\n/,
 	'it reports its totals');
 
 # Not started again: were it, there would be two when the next one is there, as the port can be shared.
@@ -70,7 +70,7 @@ my (undef, $waiting) = $node->psql('postgres', 'SELECT count(*), min(n), max(n) 
 is($waiting, '10|1|10', 'what was received before was stored');
 like(
 	log_of($node, $next, $offset),
-	qr/influx: stopped: 11 datagrams received, 11 points stored, 0 lines refused, 0 datagrams lost/,
+	qr/influx: stopped: 11 datagrams received, 11 points stored, 0 lines refused, 0 lines lost, 0 datagrams lost/,
 	'and counted');
 configure($node, 'influx.batch_timeout' => undef);
 
@@ -100,7 +100,7 @@ send_lines(udp($port), map { "flood,host=lock n=${_}i" } 1 .. 10);
 wait_for_log($node, qr/\[$pid\] WARNING:  influx: table "flood" is locked/, $offset, 'lines wait for the lock');
 ends_soon(terminate($pid), 'a listener with lines that wait for a lock ends');
 my $ending = log_of($node, $pid, $offset);
-like($ending, qr/10 lines refused, 0 datagrams lost, 0 datagrams turned away\n/, 'what could not be written is refused');
+like($ending, qr/10 lines refused, 0 lines lost, 0 datagrams lost, 0 datagrams turned away\n/, 'what could not be written is refused');
 like($ending, qr/line refused: the listener was stopped while the table was locked \(SQLSTATE 55P03\)/,
 	'with the reason');
 $session->query_safe('COMMIT');

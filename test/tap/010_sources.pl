@@ -134,7 +134,7 @@ $node->safe_psql('postgres', "SELECT pg_terminate_backend($role_pid)");
 ok(defined wait_gone($role_pid), 'the listener is stopped');
 like(
 	log_of($node, $role_pid, $offset),
-	qr/stopped: 3 datagrams received, 3 points stored, 0 lines refused, 0 datagrams lost, 51 datagrams turned away\n/,
+	qr/stopped: 3 datagrams received, 3 points stored, 0 lines refused, 0 lines lost, 0 datagrams lost, 51 datagrams turned away\n/,
 	'its totals are right');
 
 # Everybody again.

@@ -226,7 +226,7 @@ foreach my $listener (@listeners)
 	ok(defined wait_gone($pid), "$layout: it ends");
 	my $log = log_of($node, $pid, $listener->{offset});
 	my ($received, $stored, $refused, $lost) =
-	  $log =~ /stopped: (\d+) datagrams received, (\d+) points stored, (\d+) lines refused, (\d+) datagrams lost/;
+	  $log =~ /stopped: (\d+) datagrams received, (\d+) points stored, (\d+) lines refused, 0 lines lost, (\d+) datagrams lost/;
 	is($received, @datagrams + $listener->{sent}, "$layout: each datagram is received");
 	is($lost, 0, "$layout: none is lost");
 	is($stored + $refused, @single + $good_points + $listener->{lines}, "$layout: each line is stored or refused");

@@ -16,7 +16,7 @@ sub totals
 {
 	my ($pid, $offset) = @_;
 	return log_of($node, $pid, $offset) =~
-	  /stopped: (\d+) datagrams received, (\d+) points stored, (\d+) lines refused, (\d+) datagrams lost, 0 datagrams/;
+	  /stopped: (\d+) datagrams received, (\d+) points stored, (\d+) lines refused, 0 lines lost, (\d+) datagrams lost, 0 datagrams/;
 }
 
 # Held, so that the kernel has to drop what its buffer has no room for.

@@ -164,7 +164,7 @@ my $log = log_of($node, $pid, $offset);
 like($log, qr/line refused: could not extend file [^\n]* \(SQLSTATE 53100\)\n[^\n]*stopped n=3i$/m, 'its lines are refused');
 is(join('|', refusals($node, $pid, $offset)), '10|11', 'those of the batch');
 like($log, qr/influx: 3 datagrams lost: the listener was stopped before they were written/, 'and the others told of');
-like($log, qr/influx: stopped: \d+ datagrams received, ${\($lines + 22)} points stored, 21 lines refused, 3 datagrams lost,/,
+like($log, qr/influx: stopped: \d+ datagrams received, ${\($lines + 22)} points stored, 21 lines refused, 3 lines lost, 3 datagrams lost,/,
 	'all are counted');
 unlike($log, qr/writing again/, 'and nobody says that anything was written');
 is(sql('SELECT count(*) FROM stopped'), 0, 'nothing of them is stored');

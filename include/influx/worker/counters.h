@@ -17,7 +17,8 @@ struct Counters {
   std::uint64_t truncated = 0;       ///< datagrams too large to be received
   std::uint64_t filtered = 0;        ///< datagrams of senders that are not let in
   std::uint64_t lost_datagrams = 0;  ///< received, and given up
-  std::uint64_t lines = 0;           ///< stored, refused and waiting ones
+  std::uint64_t lines = 0;           ///< stored, refused, waiting and lost ones
+  std::uint64_t lost_lines = 0;      ///< that waited when a process ended, and were given up
   std::uint64_t stored = 0;
   std::uint64_t duplicates = 0;  ///< stored ones that were there already
   std::array<std::uint64_t, ingest::kRefusalKinds> rejected{};  ///< by ingest::RefusalKind
