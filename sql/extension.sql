@@ -22,7 +22,7 @@ CREATE EXTENSION influx SCHEMA influx_ext;
 SELECT attrelid::regclass AS view, attname AS column, format_type(atttypid, NULL) AS type
   FROM pg_attribute
  WHERE attrelid IN ('influx_ext.pg_stat_influx'::regclass, 'influx_ext.pg_stat_influx_tables'::regclass)
- ORDER BY attrelid, attnum;
+ ORDER BY attrelid::regclass::text COLLATE "C", attnum;
 
 -- Every function: its kind, what the planner may assume of it
 SELECT proname, left(pg_get_function_identity_arguments(oid), 80) COLLATE "C" AS arguments, prokind, provolatile, proisstrict,
