@@ -1,21 +1,19 @@
 #include "influx/ingest/line_text.h"
 
+#include "influx/postgres/text.h"
+
 namespace influx::ingest {
 
 namespace {
 
-constexpr int kMostBytesShown = 200;
+constexpr std::size_t kMostBytesShown = 200;
 
 }  // namespace
 
 const char* line_text(std::string_view line) {
-  const bool cut = line.size() > kMostBytesShown;
-  if (cut) {
-    // At a character boundary, so that the check below does not fail for the cut alone.
-    const int length =
-        pg_encoding_mbcliplen(PG_UTF8, line.data(), static_cast<int>(line.size()), kMostBytesShown);
-    line = line.substr(0, static_cast<std::size_t>(length));
-  }
+  const std::size_t size = line.size();
+  // At a character boundary, so that the check below does not fail for the cut alone.
+  line = postgres::cut(line, kMostBytesShown, PG_UTF8);
   const bool plain_utf8 =
       GetDatabaseEncoding() == PG_UTF8 &&
       pg_verify_mbstr_len(PG_UTF8, line.data(), static_cast<int>(line.size()), true) >= 0;
@@ -30,7 +28,7 @@ const char* line_text(std::string_view line) {
       appendStringInfo(&text, "\\x%02x", byte);
     }
   }
-  if (cut) appendStringInfoString(&text, "...");
+  if (line.size() < size) appendStringInfoString(&text, "...");
   return text.data;
 }
 

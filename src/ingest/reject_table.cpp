@@ -166,7 +166,7 @@ void RejectTable::drop_waiting(const char* reason) noexcept {
 
 void RejectTable::drop(std::size_t count, const char* reason) noexcept {
   dropped_ += count;
-  strlcpy(failure_, reason, sizeof(failure_));
+  postgres::copy_cut(failure_, reason);
 }
 
 void RejectTable::end(bool committed) noexcept {

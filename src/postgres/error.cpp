@@ -1,5 +1,7 @@
 #include "influx/postgres/error.h"
 
+#include "influx/postgres/text.h"
+
 namespace influx::postgres {
 
 MemoryContext error_context() {
@@ -42,12 +44,9 @@ void detail::throw_server_error() {
 Error::Error(int sqlstate, std::string_view message, std::string_view detail,
              std::string_view hint) noexcept
     : sqlstate_(sqlstate) {
-  const auto copy = [](char(&to)[256], std::string_view from) {
-    to[from.copy(to, sizeof(to) - 1)] = '\0';
-  };
-  copy(message_, message);
-  copy(detail_, detail);
-  copy(hint_, hint);
+  copy_cut(message_, message);
+  copy_cut(detail_, detail);
+  copy_cut(hint_, hint);
 }
 
 void Error::report(int level) const {

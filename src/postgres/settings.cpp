@@ -1,5 +1,6 @@
 #include "influx/postgres/settings.h"
 
+#include "influx/postgres/text.h"
 #include "influx/transport/source_filter.h"
 
 extern "C" {
@@ -75,11 +76,10 @@ bool is_source_list(const char* list, std::span<char> reason) noexcept {
   try {
     transport::Failure failure;
     if (transport::SourceFilter::parse(list, failure).has_value()) return true;
-    const std::size_t length = std::min(failure.reason.size(), reason.size() - 1);
-    std::memcpy(reason.data(), failure.reason.data(), length);
-    reason[length] = '\0';
+    // The element may be anything, of any length.
+    copy_cut(reason, failure.reason);
   } catch (const std::bad_alloc&) {
-    strlcpy(reason.data(), "is too long for the memory that is left", reason.size());
+    copy_cut(reason, "is too long for the memory that is left");
   }
   return false;
 }
@@ -87,8 +87,6 @@ bool is_source_list(const char* list, std::span<char> reason) noexcept {
 bool check_allowed_sources(char** value, void**, GucSource) {
   char reason[256];
   if (is_source_list(*value, reason)) return true;
-  // The element may be anything, of any length.
-  reason[pg_mbcliplen(reason, static_cast<int>(std::strlen(reason)), sizeof(reason) - 1)] = '\0';
   GUC_check_errdetail("List %s.", reason);
   return false;
 }

@@ -27,10 +27,29 @@ char* server_string(std::string_view utf8) {
   return c_string(from_utf8(utf8));
 }
 
-const char* shortened(const char* text, int most) {
-  const auto length = static_cast<int>(std::strlen(text));
-  if (length <= most) return text;
-  return psprintf("%.*s...", pg_mbcliplen(text, length, most), text);
+std::string_view cut(std::string_view text, std::size_t most, int encoding) noexcept {
+  if (text.size() <= most) return text;
+  if (encoding == PG_SQL_ASCII) encoding = PG_UTF8;
+  std::size_t length = 0;
+  for (;;) {
+    // Unlike pg_mbcliplen() it looks at no byte behind the text, and does not take a lead byte's
+    // word for what follows it.
+    const int character = pg_encoding_verifymbchar(encoding, text.data() + length,
+                                                   static_cast<int>(text.size() - length));
+    const std::size_t next = length + static_cast<std::size_t>(std::max(character, 1));
+    if (next > most) return text.substr(0, length);
+    length = next;
+  }
+}
+
+void copy_cut(std::span<char> out, std::string_view text) noexcept {
+  out[cut(text, out.size() - 1).copy(out.data(), out.size() - 1)] = '\0';
+}
+
+const char* shortened(const char* text, std::size_t most) {
+  const std::string_view start = cut(text, most);
+  if (text[start.size()] == '\0') return text;
+  return psprintf("%.*s...", static_cast<int>(start.size()), text);
 }
 
 Datum text_datum(std::string_view text) {

@@ -1,6 +1,7 @@
 #include "influx/worker/entries.h"
 
 #include "influx/postgres/compat.h"
+#include "influx/postgres/text.h"
 
 namespace influx::worker {
 
@@ -87,9 +88,7 @@ Failure failure_now(int sqlstate, const char* message) noexcept {
   Failure failure;
   failure.sqlstate = sqlstate;
   failure.time = GetCurrentTimestamp();
-  const int length =
-      pg_mbcliplen(message, static_cast<int>(std::strlen(message)), sizeof(failure.message) - 1);
-  std::memcpy(failure.message, message, static_cast<std::size_t>(length));
+  postgres::copy_cut(failure.message, message);
   return failure;
 }
 

@@ -2,6 +2,7 @@
 
 #include "influx/postgres/compat.h"
 #include "influx/postgres/settings.h"
+#include "influx/postgres/text.h"
 #include "influx/transport/clock.h"
 #include "influx/worker/background_worker.h"
 #include "influx/worker/restart_policy.h"
@@ -104,11 +105,7 @@ void Lifecycle::note_failure(int sqlstate, const char* message, const char* deta
                              const char* hint) {
   if (std::exchange(failed_, true)) return;
   failure_sqlstate_ = sqlstate;
-  if (message != nullptr) {
-    const int length =
-        pg_mbcliplen(message, static_cast<int>(std::strlen(message)), sizeof(failure_message_) - 1);
-    std::memcpy(failure_message_, message, static_cast<std::size_t>(length));
-  }
+  if (message != nullptr) postgres::copy_cut(failure_message_, message);
   channel_.tell_failure(sqlstate, message, detail, hint);
 }
 

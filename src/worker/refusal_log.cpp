@@ -9,7 +9,7 @@ namespace influx::worker {
 namespace {
 
 /// Names and values of a line come back in messages, as long as a datagram may be.
-constexpr int kMostBytesShown = 1000;
+constexpr std::size_t kMostBytesShown = 1000;
 
 const char* shown(const char* text) {
   return postgres::shortened(text, kMostBytesShown);

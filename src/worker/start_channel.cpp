@@ -1,5 +1,7 @@
 #include "influx/worker/start_channel.h"
 
+#include "influx/postgres/text.h"
+
 namespace influx::worker {
 
 namespace {
@@ -76,8 +78,8 @@ void StartChannel::tell_success() {
 void StartChannel::tell_failure(int sqlstate, const char* message, const char* detail,
                                 const char* hint) noexcept {
   if (!waiting()) return;
-  const auto copy = [](char(&to)[512], const char* from) {
-    strlcpy(to, from == nullptr ? "" : from, sizeof(to));
+  const auto copy = [](std::span<char> to, const char* from) {
+    postgres::copy_cut(to, from == nullptr ? "" : from);
   };
   shared_->sqlstate = sqlstate;
   copy(shared_->message, message);

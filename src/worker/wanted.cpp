@@ -2,6 +2,7 @@
 
 #include "influx/postgres/catalog.h"
 #include "influx/postgres/compat.h"
+#include "influx/postgres/text.h"
 #include "influx/transport/endpoint.h"
 
 namespace influx::worker {
@@ -42,8 +43,7 @@ std::uint16_t resolve_port(std::string_view service, std::span<char> reason) {
   transport::Failure failure;
   const std::optional<std::uint16_t> port = transport::udp_port(service, failure);
   if (port.has_value()) return *port;
-  const std::size_t length = failure.reason.copy(reason.data(), reason.size() - 1);
-  reason[length] = '\0';
+  postgres::copy_cut(reason, failure.reason);
   return 0;
 }
 

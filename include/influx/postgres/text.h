@@ -24,9 +24,19 @@ char* c_string(std::string_view text);
 /// A zero-terminated copy of `utf8` in the server's encoding. Raises untranslatable_character.
 char* server_string(std::string_view utf8);
 
+/// The longest start of `text` that has at most `most` bytes and does not end inside a character of
+/// `encoding`. Any bytes may be given: one that begins no character stands for itself. SQL_ASCII
+/// says nothing of characters; those of UTF-8 are kept whole there too. Raises nothing.
+std::string_view cut(std::string_view text, std::size_t most,
+                     int encoding = GetDatabaseEncoding()) noexcept;
+
+/// Writes as much of `text` (of the server's encoding) to `out` as has room there, with a zero
+/// behind it, and cuts as cut() does. REQUIRES: `out` is not empty.
+void copy_cut(std::span<char> out, std::string_view text) noexcept;
+
 /// `text` (of the server's encoding) itself; where it has more than `most` bytes, a copy of its
 /// start with `...` behind it.
-const char* shortened(const char* text, int most);
+const char* shortened(const char* text, std::size_t most);
 
 /// A text datum with the bytes of `text`, which is of the server's encoding.
 Datum text_datum(std::string_view text);
