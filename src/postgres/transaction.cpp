@@ -48,10 +48,10 @@ Oid owner_of(Oid relation) {
 FormerUser become(Oid user) {
   FormerUser former{};
   GetUserIdAndSecContext(&former.user, &former.security_context);
-  if (user != former.user) {
-    SetUserIdAndSecContext(
-        user, former.security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-  }
+  int security_context =
+      former.security_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION;
+  if (user != former.user) security_context |= SECURITY_NOFORCE_RLS;
+  SetUserIdAndSecContext(user, security_context);
   former.guc_nest_level = NewGUCNestLevel();
   set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
                     GUC_ACTION_SAVE, true, 0, false);

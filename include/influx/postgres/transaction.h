@@ -73,9 +73,12 @@ struct FormerUser {
 /// The role that owns a relation. Raises.
 Oid owner_of(Oid relation);
 
-/// Becomes `user`, with a search_path on which there is nothing but the system, as the server
-/// itself does for the queries of a foreign key. The end of a subtransaction that fails undoes it.
-/// Raises.
+/// Becomes `user`, who may be the same as before, with a search_path on which there is nothing but
+/// the system, as the server itself does for the queries of a foreign key. What triggers, defaults,
+/// rules or policies run from here on runs as `user`, and in a restricted operation: it cannot
+/// become somebody else, and leaves nothing that would run later, when the former user is back. For
+/// that the server refuses a deferred trigger, a cursor WITH HOLD, LISTEN and temporary tables. The
+/// end of a subtransaction that fails undoes it. Raises.
 FormerUser become(Oid user);
 
 /// The way back. Raises.
