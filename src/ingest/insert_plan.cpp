@@ -78,24 +78,13 @@ InsertPlan::InsertPlan(const Table& table, std::vector<ColumnIndex> columns,
       merges_(postgres::settings.on_conflict == postgres::kOnConflictMerge),
       relation_(table.oid) {
   const auto count = static_cast<int>(columns_.size());
-  postgres::guard([&] {
-    memory_ = AllocSetContextCreate(TopMemoryContext, "influx plan", ALLOCSET_SMALL_SIZES);
-    postgres::in_context(memory_, [&] { descriptor_ = CreateTemplateTupleDesc(count); });
-    for (int slot = 0; slot < count; ++slot) {
-      const Column& column = table.column(columns_[static_cast<std::size_t>(slot)]);
-      // Without a type modifier: INSERT coerces to the column's own, and so enforces it.
-      const char* name = postgres::server_string(column.name);
-      TupleDescInitEntry(descriptor_, static_cast<AttrNumber>(slot + 1), name, column.type, -1, 0);
-    }
-    postgres::in_context(memory_, [&] {
-      slot_ = MakeSingleTupleTableSlot(descriptor_, &TTSOpsMinimalTuple);
-      if (arbiter_ == nullptr) return;
-      StringInfoData clause;
-      initStringInfo(&clause);
-      append_conflict_clause(&clause, table, columns_, *arbiter_, merges_);
-      conflict_clause_ = clause.data;
-    });
-  });
+  try {
+    postgres::guard([&] { describe_rows(table); });
+  } catch (...) {
+    // There is no destructor for what was never made.
+    if (memory_ != nullptr) MemoryContextDelete(memory_);
+    throw;
+  }
   for (int slot = 0; slot < count; ++slot) {
     const ColumnIndex index = columns_[static_cast<std::size_t>(slot)];
     slots_[static_cast<std::size_t>(index)] = static_cast<std::int16_t>(slot);
@@ -111,9 +100,35 @@ InsertPlan::InsertPlan(const Table& table, std::vector<ColumnIndex> columns,
   }
 }
 
+/// Describes the rows. What it makes is in memory_, also where it raises.
+void InsertPlan::describe_rows(const Table& table) {
+  const auto count = static_cast<int>(columns_.size());
+  memory_ = AllocSetContextCreate(TopMemoryContext, "influx plan", ALLOCSET_SMALL_SIZES);
+  postgres::in_context(memory_, [&] { descriptor_ = CreateTemplateTupleDesc(count); });
+  for (int slot = 0; slot < count; ++slot) {
+    const Column& column = table.column(columns_[static_cast<std::size_t>(slot)]);
+    // Without a type modifier: INSERT coerces to the column's own, and so enforces it.
+    const char* name = postgres::server_string(column.name);
+    TupleDescInitEntry(descriptor_, static_cast<AttrNumber>(slot + 1), name, column.type, -1, 0);
+  }
+  postgres::in_context(memory_, [&] {
+    slot_ = MakeSingleTupleTableSlot(descriptor_, &TTSOpsMinimalTuple);
+    if (arbiter_ == nullptr) return;
+    StringInfoData clause;
+    initStringInfo(&clause);
+    append_conflict_clause(&clause, table, columns_, *arbiter_, merges_);
+    conflict_clause_ = clause.data;
+  });
+}
+
 InsertPlan::~InsertPlan() {
-  if (plan_ != nullptr) SPI_freeplan(plan_);
+  free_plan();
   if (memory_ != nullptr) MemoryContextDelete(memory_);
+}
+
+void InsertPlan::free_plan() noexcept {
+  source_ = Source::kNotPrepared;
+  if (plan_ != nullptr) SPI_freeplan(std::exchange(plan_, nullptr));
 }
 
 bool InsertPlan::takes(const Table& table, std::span<const ColumnIndex> present) const noexcept {
@@ -131,7 +146,7 @@ bool InsertPlan::may_combine() const noexcept {
 }
 
 std::uint64_t InsertPlan::insert(Tuplestorestate* rows, std::size_t count) {
-  if (plan_ == nullptr) prepare(relation_);
+  if (source_ == Source::kNotPrepared) prepare(relation_);
   return source_ == Source::kTuplestore ? insert_from_tuplestore(rows, count)
                                         : insert_from_arrays(rows, count);
 }
@@ -150,9 +165,12 @@ void InsertPlan::append_insert(StringInfo sql, Oid relation) {
 }
 
 void InsertPlan::prepare(Oid relation) {
+  // An error may have come between a plan and the answer where its rows are to come from.
+  free_plan();
   if (postgres::settings.row_source == postgres::kRowSourceAuto) {
     prepare_tuplestore(relation);
     if (source_ == Source::kTuplestore) return;
+    free_plan();
   }
   prepare_arrays(relation);
 }
@@ -167,11 +185,10 @@ void InsertPlan::prepare_tuplestore(Oid relation) {
   }
   appendStringInfo(&sql, " FROM %s%s", kRows, conflict_clause_);
 
-  register_rows(nullptr, 0);
-  plan_ = postgres::prepare_and_keep(sql.data, 0, nullptr);
-  source_ = reads_tuplestore(plan_) ? Source::kTuplestore : Source::kArrays;
-  SPI_unregister_relation(kRows);
-  if (source_ == Source::kArrays) SPI_freeplan(std::exchange(plan_, nullptr));
+  postgres::with_relation(relation_of(nullptr, 0), [&] {
+    plan_ = postgres::prepare_and_keep(sql.data, 0, nullptr);
+    source_ = reads_tuplestore(plan_) ? Source::kTuplestore : Source::kArrays;
+  });
 }
 
 void InsertPlan::prepare_arrays(Oid relation) {
@@ -208,27 +225,22 @@ void InsertPlan::prepare_arrays(Oid relation) {
   source_ = Source::kArrays;
 }
 
-/// Registers `rows` in the current SPI connection, under the name that the statement uses.
-void InsertPlan::register_rows(Tuplestorestate* rows, std::size_t count) {
-  auto* relation = static_cast<EphemeralNamedRelation>(palloc0(sizeof(EphemeralNamedRelationData)));
-  relation->md.name = pstrdup(kRows);
-  relation->md.reliddesc = InvalidOid;
-  relation->md.tupdesc = descriptor_;
-  relation->md.enrtype = ENR_NAMED_TUPLESTORE;
-  relation->md.enrtuples = static_cast<double>(count);
-  relation->reldata = rows;
-  // An error in an earlier statement may have left its rows behind.
-  SPI_unregister_relation(kRows);
-  const int result = SPI_register_relation(relation);
-  if (result < 0) {
-    elog(ERROR, "SPI_register_relation failed: %s", SPI_result_code_string(result));
-  }
+/// `rows` under the name that the statement uses.
+EphemeralNamedRelationData InsertPlan::relation_of(Tuplestorestate* rows, std::size_t count) {
+  EphemeralNamedRelationData relation{};
+  relation.md.name = const_cast<char*>(kRows);  // it is only read
+  relation.md.reliddesc = InvalidOid;
+  relation.md.tupdesc = descriptor_;
+  relation.md.enrtype = ENR_NAMED_TUPLESTORE;
+  relation.md.enrtuples = static_cast<double>(count);
+  relation.reldata = rows;
+  return relation;
 }
 
 std::uint64_t InsertPlan::insert_from_tuplestore(Tuplestorestate* rows, std::size_t count) {
-  register_rows(rows, count);
-  const std::uint64_t written = postgres::execute_plan(plan_, nullptr, nullptr);
-  SPI_unregister_relation(kRows);
+  std::uint64_t written = 0;
+  postgres::with_relation(relation_of(rows, count),
+                          [&] { written = postgres::execute_plan(plan_, nullptr, nullptr); });
   return written;
 }
 

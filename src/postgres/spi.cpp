@@ -24,4 +24,15 @@ std::uint64_t execute_plan(SPIPlanPtr plan, Datum* values, const char* nulls) {
   return SPI_processed;
 }
 
+void connect_with(const EphemeralNamedRelationData& relation) {
+  SPI_connect();
+  // In the memory of the connection, and so for as long as it.
+  auto* known = static_cast<EphemeralNamedRelation>(palloc(sizeof(relation)));
+  *known = relation;
+  const int result = SPI_register_relation(known);
+  if (result < 0) {
+    elog(ERROR, "SPI_register_relation failed: %s", SPI_result_code_string(result));
+  }
+}
+
 }  // namespace influx::postgres

@@ -50,6 +50,13 @@ class PartsOfTransaction : public influx::ingest::TransactionControl {
   bool waits_for_locks() const noexcept override { return true; }
   void stop_waiting() noexcept override {}
 
+  /// Ends the part that an error on its way to the caller has left open: a block of the caller that
+  /// catches the error rolls back one level, its own.
+  void abandon() {
+    if (!std::exchange(open_, false)) return;
+    postgres::detail::roll_back_subtransaction(before_);
+  }
+
  private:
   postgres::detail::SubtransactionState before_{};
   bool open_ = false;
@@ -136,6 +143,17 @@ void remove_rows(const char* table, Oid owner, Datum* ids, int count) {
   postgres::become_again(caller);
 }
 
+void store_rows(const Rejects& rejects, std::uint64_t first, std::uint64_t end,
+                Ingestor& ingestor) {
+  bool is_null = false;
+  for (std::uint64_t row = first; row < end; ++row) {
+    const Datum time = rejects.value(row, kTime, &is_null);
+    ingestor.add(rejects.text_at(row, kLine),
+                 {influx::ingest::nanoseconds_of(DatumGetTimestampTz(time)), {}});
+  }
+  ingestor.store(true);
+}
+
 /// Stores the rows from `first` to before `end`, which are of one schema and precision. Writes the
 /// ids of those that were stored to `ids`, and returns their number.
 int replay_rows(const Rejects& rejects, std::uint64_t first, std::uint64_t end, Datum* ids) {
@@ -148,13 +166,13 @@ int replay_rows(const Rejects& rejects, std::uint64_t first, std::uint64_t end, 
     return 0;
   }
   auto* replay = postgres::make_in_context<Replay>(CurrentMemoryContext, namespace_oid, *precision);
-  bool is_null = false;
-  for (std::uint64_t row = first; row < end; ++row) {
-    const Datum time = rejects.value(row, kTime, &is_null);
-    replay->ingestor.add(rejects.text_at(row, kLine),
-                         {influx::ingest::nanoseconds_of(DatumGetTimestampTz(time)), {}});
+  try {
+    postgres::guard([&] { store_rows(rejects, first, end, replay->ingestor); });
+  } catch (...) {
+    replay->transaction.abandon();
+    throw;
   }
-  replay->ingestor.store(true);
+  bool is_null = false;
   int count = 0;
   for (std::uint64_t row = first; row < end; ++row) {
     if (!replay->refusals.refused(row - first)) ids[count++] = rejects.value(row, kId, &is_null);

@@ -120,6 +120,7 @@ bool Lifecycle::ends_for_good(int exit_code) const noexcept {
 /// The last that the process does for its listener.
 void Lifecycle::end(int exit_code) {
   for_good_ = ends_for_good(exit_code);
+  channel_.forget();
   const bool is_failure = exit_code != 0 && !shutdown_requested() && PostmasterIsAlive();
   if (!registration_.entered()) return;
   // An error that the log does not take does not come by the hook either.

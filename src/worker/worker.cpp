@@ -101,7 +101,7 @@ void Worker::describe_process() {
 }
 
 void Worker::rebuild_wait_sets() {
-  if (all_events_ != nullptr) FreeWaitEventSet(all_events_);
+  if (all_events_ != nullptr) FreeWaitEventSet(std::exchange(all_events_, nullptr));
   const auto sockets = listener_.sockets();
   all_events_ = postgres::create_wait_event_set(static_cast<int>(sockets.size()) + 2);
   AddWaitEventToSet(all_events_, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);

@@ -52,12 +52,14 @@ class InsertPlan {
   std::uint64_t insert(Tuplestorestate* rows, std::size_t count);
 
  private:
-  enum class Source : std::uint8_t { kTuplestore, kArrays };
+  enum class Source : std::uint8_t { kNotPrepared, kTuplestore, kArrays };
 
   void prepare(Oid relation);
   void prepare_tuplestore(Oid relation);
   void prepare_arrays(Oid relation);
-  void register_rows(Tuplestorestate* rows, std::size_t count);
+  void describe_rows(const schema::Table& table);
+  void free_plan() noexcept;
+  EphemeralNamedRelationData relation_of(Tuplestorestate* rows, std::size_t count);
   void append_insert(StringInfo sql, Oid relation);
   std::uint64_t insert_from_tuplestore(Tuplestorestate* rows, std::size_t count);
   std::uint64_t insert_from_arrays(Tuplestorestate* rows, std::size_t count);
@@ -75,7 +77,7 @@ class InsertPlan {
   TupleDesc descriptor_ = nullptr;
   TupleTableSlot* slot_ = nullptr;
   MemoryContext memory_ = nullptr;
-  Source source_ = Source::kTuplestore;
+  Source source_ = Source::kNotPrepared;
   SPIPlanPtr plan_ = nullptr;
   /// kArrays: the columns whose type cannot be an element of an array that unnest() takes apart.
   std::vector<bool> as_text_;

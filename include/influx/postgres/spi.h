@@ -17,4 +17,19 @@ void execute(const char* sql, int count, Oid* types, Datum* values, const char* 
 /// `nulls` are as for SPI_execute_plan(). REQUIRES: SPI connected. Raises.
 std::uint64_t execute_plan(SPIPlanPtr plan, Datum* values, const char* nulls);
 
+/// Opens an SPI connection within the one that is open, whose statements know `relation` by its
+/// name. For with_relation().
+void connect_with(const EphemeralNamedRelationData& relation);
+
+/// Runs `call`, whose statements know `relation` by its name. They do so in an SPI connection of
+/// their own, which belongs to the subtransaction that is open: whatever ends that by an error ends
+/// the connection, and the server does not refer to the relation then. REQUIRES: a transaction.
+/// Raises; the frame is one of plain data.
+template <typename Call>
+void with_relation(const EphemeralNamedRelationData& relation, Call&& call) {
+  connect_with(relation);
+  call();
+  SPI_finish();
+}
+
 }  // namespace influx::postgres

@@ -29,6 +29,8 @@ class StartChannel {
   /// Whether somebody waits for an answer.
   bool waiting() const noexcept { return shared_ != nullptr; }
   void tell_success();
+  /// Nothing is told from now on: the server is about to unmap the segment.
+  void forget() noexcept { shared_ = nullptr; }
   void tell_failure(int sqlstate, const char* message, const char* detail,
                     const char* hint) noexcept;
 
