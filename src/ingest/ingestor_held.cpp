@@ -2,18 +2,25 @@
 
 #include "influx/ingest/ingestor.h"
 #include "influx/postgres/catalog.h"
+#include "influx/postgres/report.h"
 #include "influx/postgres/settings.h"
 #include "influx/postgres/text.h"
 #include "influx/transport/clock.h"
 
 namespace influx::ingest {
 
+using postgres::Report;
 using transport::monotonic_ns;
 
 namespace {
 
 /// From this attempt on a table that is locked is worth a message: about a third of a second.
 constexpr int kAttemptsUntilTold = 4;
+
+/// The name of a table, for a report.
+const char* shown_name(std::string_view measurement) {
+  return postgres::printable(postgres::server_string(measurement));
+}
 
 }  // namespace
 
@@ -24,10 +31,10 @@ void Ingestor::hold_table(std::string_view measurement) {
     if (resumed.measurement == measurement) attempts = std::max(attempts, resumed.lines.attempts());
   }
   held_.hold(measurement, ++attempts, monotonic_ns());
-  if (attempts != kAttemptsUntilTold) return;
+  if (attempts != kAttemptsUntilTold || !postgres::may_report(Report::kTableLocked)) return;
   ereport(WARNING, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
                     errmsg("influx: table \"%s\" is locked by another session, its lines wait",
-                           postgres::server_string(measurement))));
+                           shown_name(measurement))));
 }
 
 void Ingestor::hold_line(std::string_view measurement, const Line& line) {
@@ -64,10 +71,10 @@ void Ingestor::resume_held() {
     if (failure.has_value()) {
       postpone(measurement);
     } else if (!locked) {
-      if (held_.attempts(measurement) >= kAttemptsUntilTold) {
+      if (held_.attempts(measurement) >= kAttemptsUntilTold &&
+          postgres::may_report(Report::kTableFree)) {
         postgres::guard([&] {
-          ereport(LOG, (errmsg("influx: table \"%s\" is free again",
-                               postgres::server_string(measurement))));
+          ereport(LOG, (errmsg("influx: table \"%s\" is free again", shown_name(measurement))));
         });
       }
       resume(measurement);

@@ -3,6 +3,8 @@
 #include "influx/ingest/attempt.h"
 #include "influx/ingest/ingestor.h"
 #include "influx/ingest/line_text.h"
+#include "influx/postgres/report.h"
+#include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"
 #include "influx/transport/clock.h"
 
@@ -80,12 +82,14 @@ bool Ingestor::extend(const Extension& extension) {
   if (failure->sqlstate() == ERRCODE_PROGRAM_LIMIT_EXCEEDED && extender_.announces()) {
     // What the server says where its queue of notifications is full. They are worth no line.
     extender_.stop_announcing();
-    postgres::guard([&] {
-      ereport(WARNING, (errcode(failure->sqlstate()),
-                        errmsg("influx: nobody is notified of new tables and columns for a minute: "
-                               "%s",
-                               failure->what())));
-    });
+    if (postgres::may_report(postgres::Report::kNotNotified)) {
+      postgres::guard([&] {
+        ereport(WARNING, (errcode(failure->sqlstate()),
+                          errmsg("influx: nobody is notified of new tables and columns for a "
+                                 "minute: %s",
+                                 postgres::printable(failure->what()))));
+      });
+    }
     return extend(extension);
   }
   Trouble trouble = trouble_of(failure->sqlstate());

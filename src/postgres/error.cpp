@@ -50,9 +50,9 @@ Error::Error(int sqlstate, std::string_view message, std::string_view detail,
 }
 
 void Error::report(int level) const {
-  ereport(level, (errcode(sqlstate_), errmsg("%s", message_),
-                  *detail_ != '\0' ? errdetail("%s", detail_) : 0,
-                  *hint_ != '\0' ? errhint("%s", hint_) : 0));
+  ereport(level, (errcode(sqlstate_), errmsg("%s", printable(message_)),
+                  *detail_ != '\0' ? errdetail("%s", printable(detail_)) : 0,
+                  *hint_ != '\0' ? errhint("%s", printable(hint_)) : 0));
 }
 
 void Error::warn() const {

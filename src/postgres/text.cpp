@@ -52,6 +52,54 @@ const char* shortened(const char* text, std::size_t most) {
   return psprintf("%.*s...", static_cast<int>(start.size()), text);
 }
 
+namespace {
+
+/// Texts of reports hold names and values of a line, which may be as long as a datagram.
+constexpr std::size_t kMostBytesOfText = 1000;
+
+/// The length of the character at the start of `text`, valid UTF-8, where a terminal does not show
+/// but obey it: C1 control characters, separators of lines, and marks of direction. 0 for others.
+std::size_t hidden_character(std::string_view text) noexcept {
+  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  if (at(0) == 0xC2 && at(1) < 0xA0) return 2;
+  if (at(0) != 0xE2) return 0;
+  const bool in_first =
+      at(1) == 0x80 && (at(2) == 0x8E || at(2) == 0x8F || (at(2) >= 0xA8 && at(2) <= 0xAE));
+  const bool in_second = at(1) == 0x81 && at(2) >= 0xA6 && at(2) <= 0xA9;
+  return in_first || in_second ? 3 : 0;
+}
+
+}  // namespace
+
+const char* printable(std::string_view bytes, std::size_t most, int encoding) {
+  const std::size_t size = bytes.size();
+  // At a character boundary, so that the check below does not fail for the cut alone.
+  bytes = cut(bytes, most, encoding);
+  const bool is_text =
+      encoding == GetDatabaseEncoding() && encoding != PG_SQL_ASCII &&
+      pg_verify_mbstr_len(encoding, bytes.data(), static_cast<int>(bytes.size()), true) >= 0;
+  StringInfoData text;
+  initStringInfo(&text);
+  std::size_t hidden = 0;  // bytes of a character of which some are still to come
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(bytes[i]);
+    if (is_text && encoding == PG_UTF8 && byte >= 0xC0) hidden = hidden_character(bytes.substr(i));
+    const bool shows = byte >= 0x20 && byte != 0x7F && (byte < 0x80 || is_text) && hidden == 0;
+    if (hidden > 0) --hidden;
+    if (shows) {
+      appendStringInfoChar(&text, bytes[i]);
+    } else {
+      appendStringInfo(&text, "\\x%02x", byte);
+    }
+  }
+  if (bytes.size() < size) appendStringInfoString(&text, "...");
+  return text.data;
+}
+
+const char* printable(const char* text) {
+  return printable(text, kMostBytesOfText, GetDatabaseEncoding());
+}
+
 Datum text_datum(std::string_view text) {
   return PointerGetDatum(cstring_to_text_with_len(text.data(), static_cast<int>(text.size())));
 }

@@ -6,16 +6,7 @@
 
 namespace influx::worker {
 
-namespace {
-
-/// Names and values of a line come back in messages, as long as a datagram may be.
-constexpr std::size_t kMostBytesShown = 1000;
-
-const char* shown(const char* text) {
-  return postgres::shortened(text, kMostBytesShown);
-}
-
-}  // namespace
+using postgres::printable;
 
 bool RefusalLog::interval_is_over() const noexcept {
   return transport::monotonic_ns() - interval_start_ns_ > std::int64_t{kIntervalMs} * 1000000;
@@ -50,12 +41,12 @@ void RefusalLog::report(const ingest::Line& line, const ingest::Origin& origin,
   }
   ereport(WARNING,
           (errcode(refusal.sqlstate),
-           errmsg("influx: line refused: %s (SQLSTATE %s)", shown(refusal.message),
+           errmsg("influx: line refused: %s (SQLSTATE %s)", printable(refusal.message),
                   unpack_sql_state(refusal.sqlstate)),
            errdetail_internal("Datagram from %s, %s: %s%s%s", sender, place.data,
                               ingest::line_text(line.text), refusal.detail != nullptr ? "\n" : "",
-                              refusal.detail != nullptr ? shown(refusal.detail) : ""),
-           refusal.hint != nullptr ? errhint("%s", shown(refusal.hint)) : 0));
+                              refusal.detail != nullptr ? printable(refusal.detail) : ""),
+           refusal.hint != nullptr ? errhint("%s", printable(refusal.hint)) : 0));
 }
 
 void RefusalLog::flush(bool now) {

@@ -3,12 +3,15 @@
 #include <numeric>
 
 #include "influx/postgres/error.h"
+#include "influx/postgres/report.h"
 #include "influx/postgres/settings.h"
+#include "influx/postgres/text.h"
 #include "influx/schema/table_counts.h"
 #include "influx/transport/clock.h"
 
 namespace influx::worker {
 
+using postgres::Report;
 using postgres::settings;
 using transport::monotonic_ns;
 
@@ -70,26 +73,33 @@ bool Refusals::may_keep(std::int64_t now_ns) noexcept {
 void Refusals::flush(bool now) {
   count_tables();
   log_.flush(now);
-  if (unreported_ > 0 && (now || monotonic_ns() >= next_report_ns_)) report();
+  if (unreported_ > 0 && (now || monotonic_ns() >= postgres::may_report_at_ns(Report::kRefused))) {
+    report();
+  }
 }
 
 /// The rows tell the rest.
 void Refusals::report() {
+  // One at the end of the process may follow the one before at once.
+  if (monotonic_ns() >= postgres::may_report_at_ns(Report::kRefused)) {
+    postgres::may_report(Report::kRefused);
+  }
   const std::uint64_t written =
       table_.written() - std::exchange(reported_written_, table_.written());
   const bool failed = table_.dropped() != std::exchange(reported_dropped_, table_.dropped());
   const char* name = table_.name().empty() ? "influx_rejects" : table_.name().c_str();
-  ereport(WARNING, (errmsg("influx: %llu lines refused, %llu of them kept in table %s",
-                           static_cast<unsigned long long>(std::exchange(unreported_, 0)),
-                           static_cast<unsigned long long>(written), name),
-                    failed ? errdetail("Some could not be kept: %s.", table_.failure()) : 0));
-  next_report_ns_ = monotonic_ns() + kReportNs;
+  ereport(WARNING,
+          (errmsg("influx: %llu lines refused, %llu of them kept in table %s",
+                  static_cast<unsigned long long>(std::exchange(unreported_, 0)),
+                  static_cast<unsigned long long>(written), name),
+           failed ? errdetail("Some could not be kept: %s.", postgres::printable(table_.failure()))
+                  : 0));
 }
 
 long Refusals::wait_time() const noexcept {
   if (log_.has_more()) return RefusalLog::kIntervalMs;
   if (unreported_ == 0) return -1;
-  const std::int64_t left = next_report_ns_ - monotonic_ns();
+  const std::int64_t left = postgres::may_report_at_ns(Report::kRefused) - monotonic_ns();
   return static_cast<long>(std::max<std::int64_t>(0, left) / 1000000 + 1);
 }
 

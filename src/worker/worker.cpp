@@ -5,6 +5,7 @@
 #include "influx/ingest/attempt.h"
 #include "influx/postgres/compat.h"
 #include "influx/postgres/error.h"
+#include "influx/postgres/report.h"
 #include "influx/postgres/settings.h"
 #include "influx/postgres/transaction.h"
 #include "influx/schema/table_counts.h"
@@ -15,6 +16,7 @@
 
 namespace influx::worker {
 
+using postgres::Report;
 using postgres::settings;
 using transport::kNsPerMs;
 using transport::monotonic_ns;
@@ -33,8 +35,6 @@ constexpr long kNapMs = 5;
 
 constexpr std::int64_t kFinishNs =
     400 * kNsPerMs;  // leaves room in signals.h's grace for the last batch
-/// The least time between two reports of lost datagrams.
-constexpr std::int64_t kLossReportNs = 10000 * kNsPerMs;
 
 /// The least time between two searches for dropped tables.
 constexpr std::int64_t kLookForRoomNs = 600'000 * kNsPerMs;
@@ -132,6 +132,7 @@ void Worker::run() {
     }
     report_losses();
     refusals_.flush();
+    postgres::tell_left_out();
     if (summary_.is_due()) summary_.flush(counters());
     make_room_for_tables();
     MemoryContextReset(memory_);
@@ -174,7 +175,9 @@ long Worker::wait_time() const {
     timeout = timeout < 0 ? milliseconds : std::min(timeout, milliseconds);
   };
   if (const auto due = summary_.due_ns()) until(*due);
-  if (has_losses_to_report()) until(losses_reported_ns_ + kLossReportNs);
+  if (unreported_losses() > 0) until(postgres::may_report_at_ns(Report::kLost));
+  if (unreported_filtered() > 0) until(postgres::may_report_at_ns(Report::kTurnedAway));
+  if (const auto due = postgres::left_out_due_ns()) until(*due);
   if (resume_at_ns_.has_value()) {
     until(*resume_at_ns_);
     return timeout;
@@ -220,28 +223,33 @@ void Worker::receive(std::size_t most) {
   busy_ = received >= kBusyDatagrams;
 }
 
-bool Worker::has_losses_to_report() const {
+/// Datagrams that were lost, or not taken, and are not reported yet.
+std::uint64_t Worker::unreported_losses() const {
   const transport::ReceiveCounts counts = inbox_.counts();
-  return counts.kernel_drops + counts.truncated > reported_losses_ ||
-         counts.filtered > reported_filtered_;
+  return counts.kernel_drops + counts.truncated - reported_losses_;
+}
+
+std::uint64_t Worker::unreported_filtered() const {
+  return inbox_.counts().filtered - reported_filtered_;
 }
 
 void Worker::report_losses() {
-  if (!has_losses_to_report() || monotonic_ns() - losses_reported_ns_ < kLossReportNs) return;
-  const transport::ReceiveCounts counts = inbox_.counts();
-  const std::uint64_t lost = counts.kernel_drops + counts.truncated - reported_losses_;
-  if (lost > 0) {
+  const auto is_due = [](std::uint64_t unreported, Report kind) {
+    return unreported > 0 && monotonic_ns() >= postgres::may_report_at_ns(kind) &&
+           postgres::may_report(kind);
+  };
+  const std::uint64_t lost = unreported_losses();
+  if (is_due(lost, Report::kLost)) {
+    reported_losses_ += lost;
     lose(lost, "the kernel's buffer was full, or they were too large");
   }
-  const std::uint64_t filtered = counts.filtered - reported_filtered_;
-  if (filtered > 0) {
+  const std::uint64_t filtered = unreported_filtered();
+  if (is_due(filtered, Report::kTurnedAway)) {
+    reported_filtered_ += filtered;
     ereport(WARNING, (errmsg("influx: %llu datagrams turned away: influx.allowed_sources does not "
                              "name their senders",
                              static_cast<unsigned long long>(filtered))));
   }
-  reported_losses_ += lost;
-  reported_filtered_ += filtered;
-  losses_reported_ns_ = monotonic_ns();
 }
 
 /// Writes what was received before the process was told to end, as far as there is time.
@@ -311,6 +319,7 @@ void Worker::leave() noexcept {
   catcher_.stop();
   inbox_.note_drops(listener_.sockets());
   refusals_.flush(true);
+  postgres::tell_left_out(true);
   const transport::ReceiveCounts counts = inbox_.counts();
   const std::uint64_t unwritten = counts.datagrams - finished_datagrams_;
   if (unwritten > 0) {

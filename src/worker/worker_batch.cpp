@@ -2,7 +2,9 @@
 
 #include "influx/postgres/compat.h"
 #include "influx/postgres/error.h"
+#include "influx/postgres/report.h"
 #include "influx/postgres/settings.h"
+#include "influx/postgres/text.h"
 #include "influx/transport/clock.h"
 #include "influx/worker/signals.h"
 #include "influx/worker/worker.h"
@@ -116,10 +118,14 @@ void Worker::suspend() {
   registration_.note_failure(reason.sqlstate(), reason.what());
   if (++suspensions_ == 1) {
     suspended_at_ns_ = monotonic_ns();
-    ereport(WARNING, (errcode(reason.sqlstate()),
-                      errmsg("influx: nothing can be written now: %s", reason.what()),
-                      errdetail("What is received waits, up to influx.max_pending."),
-                      *reason.hint() != '\0' ? errhint("%s", reason.hint()) : 0));
+  }
+  // A table whose rows meet trouble of the server now and then could suspend it all the time.
+  if (suspensions_ == 1 && postgres::may_report(postgres::Report::kSuspended)) {
+    ereport(WARNING,
+            (errcode(reason.sqlstate()),
+             errmsg("influx: nothing can be written now: %s", postgres::printable(reason.what())),
+             errdetail("What is received waits, up to influx.max_pending."),
+             *reason.hint() != '\0' ? errhint("%s", postgres::printable(reason.hint())) : 0));
   }
   resume_at_ns_ =
       monotonic_ns() + transport::back_off(kFirstPauseNs, kLongestPauseNs, suspensions_);
@@ -127,7 +133,7 @@ void Worker::suspend() {
 
 /// The server can write, again or still.
 void Worker::resume() {
-  if (suspensions_ > 0) {
+  if (suspensions_ > 0 && postgres::may_report(postgres::Report::kWritingAgain)) {
     ereport(LOG, (errmsg("influx: writing again after %lld ms",
                          static_cast<long long>((monotonic_ns() - suspended_at_ns_) / kNsPerMs))));
   }

@@ -4,8 +4,7 @@
 
 namespace influx::ingest {
 
-/// The start of a line, fit for a message: at most 200 bytes of it, control characters and what the
-/// server's encoding cannot show as \xNN. Zero-terminated, in the current memory context.
+/// The start of a line, at most 200 bytes of it, as postgres::printable() has it.
 const char* line_text(std::string_view line);
 
 /// The most lines that `text` can have.

@@ -38,6 +38,15 @@ void copy_cut(std::span<char> out, std::string_view text) noexcept;
 /// start with `...` behind it.
 const char* shortened(const char* text, std::size_t most);
 
+/// The start of `bytes`, fit for a message, whatever they are: at most `most` of them, and `...`
+/// where that is not all. Control characters, what turns the direction of a text, and what is no
+/// text of `encoding`, or of another encoding than the server's, come as \xNN. A sender or a
+/// trigger so cannot forge a line of the log, or talk to the terminal that shows it.
+const char* printable(std::string_view bytes, std::size_t most, int encoding);
+
+/// The same for the text of a report, of the server's encoding.
+const char* printable(const char* text);
+
 /// A text datum with the bytes of `text`, which is of the server's encoding.
 Datum text_datum(std::string_view text);
 

@@ -26,8 +26,6 @@ class Refusals : public ingest::RefusalHandler {
   std::uint64_t refused() const noexcept;
 
  private:
-  /// Between two reports of how much went into the table.
-  static constexpr std::int64_t kReportNs = 10'000'000'000;
   static constexpr std::int64_t kSecondNs = 1'000'000'000;
 
   bool may_keep(std::int64_t now_ns) noexcept;
@@ -47,7 +45,6 @@ class Refusals : public ingest::RefusalHandler {
   int kept_ = 0;
 
   std::uint64_t unreported_ = 0;
-  std::int64_t next_report_ns_ = 0;
   std::uint64_t reported_written_ = 0;
   std::uint64_t reported_dropped_ = 0;
 };

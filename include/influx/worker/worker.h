@@ -42,7 +42,8 @@ class Worker {
 
   void receive(std::size_t most);
   void report_losses();
-  bool has_losses_to_report() const;
+  std::uint64_t unreported_losses() const;
+  std::uint64_t unreported_filtered() const;
   void survey();
   bool batch_is_full() const;
   bool batch_is_due() const;
@@ -95,7 +96,6 @@ class Worker {
   std::size_t batch_datagrams_ = 0;       ///< in the batch that is being written
   std::uint64_t reported_losses_ = 0;     ///< of datagrams, by the kernel or for their size
   std::uint64_t reported_filtered_ = 0;
-  std::int64_t losses_reported_ns_ = 0;
   std::int64_t looked_for_room_ns_ = 0;  ///< for tables that are not counted; 0 for never
 };
 
