@@ -213,7 +213,7 @@ sql('TRUNCATE free');
 send_text($socket, 'free n=1i');
 stored('free', 1, 'other tables go on');
 $session->query_safe('COMMIT');
-wait_for_log($node, qr/influx: table "l_table" is free again/, $offset, 'the lock is gone');
+wait_for_value($node, "SELECT waiting FROM pg_stat_influx WHERE pid = $pid", 0, 'the lock is gone');
 ok( poll_until(
 		sub {
 			my ($single, $more) = refusals($node, $pid, $offset);
