@@ -1,6 +1,8 @@
 #include "influx/ingest/batch_writer.h"
 
+#include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"
+#include "influx/schema/membership.h"
 #include "influx/schema/table_counts.h"
 
 namespace influx::ingest {
@@ -26,6 +28,7 @@ bool BatchWriter::write(Groups& groups, MemoryContext memory, bool insist) {
   while (!try_to_write(groups, memory, mode)) {
     ++retries_;
     Trouble trouble = trouble_of(failure_.sqlstate());
+    if (current_ != nullptr && is_for_lost_name(failure_.sqlstate())) trouble = Trouble::kMoment;
     if (trouble == Trouble::kLock) {
       transactions_.stop_waiting();
       if (current_ != nullptr) {
@@ -42,7 +45,7 @@ bool BatchWriter::write(Groups& groups, MemoryContext memory, bool insist) {
     } else if (current_ == nullptr) {
       return false;
     } else if (trouble != Trouble::kServer || insist_) {
-      refuse(*current_);
+      refuse(*current_, refusal_of(failure_));
     } else {
       pass_over(groups, *current_);
       if (++passed_over == kMostPassedOver) return false;
@@ -106,7 +109,13 @@ bool BatchWriter::is_ready(Groups& groups, RowGroup& group) {
     put_off(groups, group);
     return false;
   }
-  if (group.table().current) return true;
+  if (group.table().current) {
+    const Oid extension = schema::extension_of(table);
+    if (extension == InvalidOid) return true;
+    refuse(group, refusal_of(schema::objection_to_member(
+                      postgres::server_string(group.table().measurement), extension)));
+    return false;
+  }
   UnlockRelationOid(table, RowExclusiveLock);
   for (std::size_t row = 0; row < group.lines().size(); ++row) {
     if (!group.refused(row)) unwritten_.map_again(group.lines()[row]);
@@ -180,7 +189,16 @@ void BatchWriter::count_duplicates() noexcept {
     run.group->duplicates += run.duplicates;
 }
 
+/// Whether a name in the statement means nothing any more, as that of a schema: no lock stands
+/// against that. When the table is described again, it has the name of now.
+bool BatchWriter::is_for_lost_name(int sqlstate) const noexcept {
+  return !current_->table().current &&
+         (sqlstate == ERRCODE_UNDEFINED_TABLE || sqlstate == ERRCODE_UNDEFINED_SCHEMA ||
+          sqlstate == ERRCODE_UNDEFINED_OBJECT);
+}
+
 bool BatchWriter::is_about_rows(int sqlstate) const noexcept {
+  if (is_for_lost_name(sqlstate)) return false;
   const Trouble trouble = trouble_of(sqlstate);
   return trouble == Trouble::kRow || (trouble == Trouble::kServer && insist_);
 }
@@ -213,9 +231,8 @@ void BatchWriter::put_off(Groups& groups, const RowGroup& group) {
   unwritten_.hold(group.table().measurement, put_off_);
 }
 
-/// Refuses the rows of a group that cannot be written even alone, with the error that came last.
-void BatchWriter::refuse(RowGroup& group) {
-  const Refusal refusal = refusal_of(failure_);
+/// Refuses the rows of a group.
+void BatchWriter::refuse(RowGroup& group, const Refusal& refusal) {
   for (std::size_t row = 0; row < group.lines().size(); ++row) {
     if (!group.refused(row)) unwritten_.refuse_row(group, group.lines()[row], refusal);
   }

@@ -341,6 +341,7 @@ void Ingestor::clear() {
 
 /// Lets go of tables that were dropped, and of all that was made for them.
 void Ingestor::sweep() {
+  tables_.forget_members();
   if (!tables_.sweep()) return;
   plans_.sweep();
   templates_.clear();

@@ -6,6 +6,7 @@
 #include "influx/postgres/spi.h"
 #include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"
+#include "influx/schema/membership.h"
 
 namespace influx::ingest {
 
@@ -53,8 +54,8 @@ bool has_tuplestore_scan(const Plan* plan) {
 }
 
 /// Whether the statement, as it is planned now, reads the tuplestore.
-bool reads_tuplestore(SPIPlanPtr plan) {
-  CachedPlan* planned = SPI_plan_get_cached_plan(plan);
+bool reads_tuplestore(SPIPlanPtr plan, const postgres::Names& names) {
+  CachedPlan* planned = postgres::planned(plan, names);
   if (planned == nullptr) return true;     // rewritten into several statements by a rule
   bool found = planned->stmt_list == NIL;  // a rule does nothing instead
   const ListCell* cell = nullptr;
@@ -68,6 +69,25 @@ bool reads_tuplestore(SPIPlanPtr plan) {
   return found;
 }
 
+/// Raises where the statement, as it is planned now, writes to a relation that belongs to an
+/// extension: a view may lead there, or a rule.
+void refuse_members(SPIPlanPtr plan, const postgres::Names& names) {
+  CachedPlan* planned = postgres::planned(plan, names);
+  if (planned == nullptr) elog(ERROR, "the plan of an INSERT cannot be looked at");
+  const ListCell* each = nullptr;
+  foreach (each, planned->stmt_list) {
+    const auto* statement = static_cast<const PlannedStmt*>(lfirst(each));
+    const ListCell* index = nullptr;
+    foreach (index, statement->resultRelations) {
+      const Oid relation = rt_fetch(lfirst_int(index), statement->rtable)->relid;
+      const Oid extension = schema::extension_of_all(relation);
+      if (extension == InvalidOid) continue;
+      schema::objection_to_member(get_rel_name(relation), extension).raise();
+    }
+  }
+  ReleaseCachedPlan(planned, CurrentResourceOwner);
+}
+
 }  // namespace
 
 InsertPlan::InsertPlan(const Table& table, std::vector<ColumnIndex> columns,
@@ -76,7 +96,8 @@ InsertPlan::InsertPlan(const Table& table, std::vector<ColumnIndex> columns,
       slots_(table.columns.size(), -1),
       arbiter_(arbiter),
       merges_(postgres::settings.on_conflict == postgres::kOnConflictMerge),
-      relation_(table.oid) {
+      relation_(table.oid),
+      is_rewritten_(table.is_rewritten) {
   const auto count = static_cast<int>(columns_.size());
   try {
     postgres::guard([&] { describe_rows(table); });
@@ -186,8 +207,8 @@ void InsertPlan::prepare_tuplestore(Oid relation) {
   appendStringInfo(&sql, " FROM %s%s", kRows, conflict_clause_);
 
   postgres::with_relation(relation_of(nullptr, 0), [&] {
-    plan_ = postgres::prepare_and_keep(sql.data, 0, nullptr);
-    source_ = reads_tuplestore(plan_) ? Source::kTuplestore : Source::kArrays;
+    plan_ = postgres::prepare_and_keep(sql.data, 0, nullptr, names());
+    source_ = reads_tuplestore(plan_, names()) ? Source::kTuplestore : Source::kArrays;
   });
 }
 
@@ -221,7 +242,7 @@ void InsertPlan::prepare_arrays(Oid relation) {
     appendStringInfo(&sql, "%sc%d", i == 0 ? "" : ", ", i + 1);
   appendStringInfo(&sql, ")%s", conflict_clause_);
 
-  plan_ = postgres::prepare_and_keep(sql.data, count, types);
+  plan_ = postgres::prepare_and_keep(sql.data, count, types, names());
   source_ = Source::kArrays;
 }
 
@@ -239,9 +260,13 @@ EphemeralNamedRelationData InsertPlan::relation_of(Tuplestorestate* rows, std::s
 
 std::uint64_t InsertPlan::insert_from_tuplestore(Tuplestorestate* rows, std::size_t count) {
   std::uint64_t written = 0;
-  postgres::with_relation(relation_of(rows, count),
-                          [&] { written = postgres::execute_plan(plan_, nullptr, nullptr); });
+  postgres::with_relation(relation_of(rows, count), [&] { written = execute(nullptr); });
   return written;
+}
+
+std::uint64_t InsertPlan::execute(Datum* values) {
+  if (is_rewritten_) refuse_members(plan_, names());
+  return postgres::execute_plan(plan_, values, nullptr, names());
 }
 
 std::uint64_t InsertPlan::insert_from_arrays(Tuplestorestate* rows, std::size_t count) {
@@ -288,7 +313,7 @@ std::uint64_t InsertPlan::insert_from_arrays(Tuplestorestate* rows, std::size_t 
         PointerGetDatum(construct_md_array(values + first, nulls + first, 1, dimensions,
                                            lower_bounds, type, length, by_value, alignment));
   }
-  return postgres::execute_plan(plan_, arguments, nullptr);
+  return execute(arguments);
 }
 
 }  // namespace influx::ingest

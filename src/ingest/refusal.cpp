@@ -1,6 +1,7 @@
 #include "influx/ingest/refusal.h"
 
 #include "influx/postgres/text.h"
+#include "influx/schema/membership.h"
 
 namespace influx::ingest {
 
@@ -36,6 +37,8 @@ RefusalKind kind_of(const Refusal& refusal) noexcept {
     case ERRCODE_INSUFFICIENT_PRIVILEGE:
     case ERRCODE_WITH_CHECK_OPTION_VIOLATION:
       return RefusalKind::kPermission;
+    case schema::kMemberSqlstate:
+      return RefusalKind::kExtension;
     case ERRCODE_LOCK_NOT_AVAILABLE:
       return RefusalKind::kLocked;
     case ERRCODE_CONFIGURATION_LIMIT_EXCEEDED:
@@ -64,8 +67,9 @@ RefusalKind kind_of(const Refusal& refusal) noexcept {
 }
 
 const char* kind_name(RefusalKind kind) noexcept {
-  static constexpr const char* kNames[kRefusalKinds] = {
-      "malformed", "value", "constraint", "permission", "table", "limit", "locked", "other"};
+  static constexpr const char* kNames[kRefusalKinds] = {"malformed",  "value",     "constraint",
+                                                        "permission", "table",     "limit",
+                                                        "locked",     "extension", "other"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 

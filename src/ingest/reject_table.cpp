@@ -87,8 +87,8 @@ void RejectTable::insert_all(Oid table) {
   const postgres::FormerUser listener = postgres::become(postgres::owner_of(table));
   prepare(table);
   for (std::size_t i = in_transaction_; i < waiting_.size(); ++i)
-    insert(waiting_[i]);
-  trim();
+    insert(table, waiting_[i]);
+  trim(table);
   postgres::become_again(listener);
 }
 
@@ -108,7 +108,7 @@ void RejectTable::prepare(Oid table) {
   for (int i = 0; i < kColumnCount; ++i)
     appendStringInfo(&sql, "%s$%d", i == 0 ? "" : ", ", i + 1);
   appendStringInfoChar(&sql, ')');
-  insert_plan_ = postgres::prepare_and_keep(sql.data, kColumnCount, kTypes);
+  insert_plan_ = postgres::prepare_and_keep(sql.data, kColumnCount, kTypes, {table});
 
   // Rows that another listener is deleting, or a replay has taken, are left to it.
   resetStringInfo(&sql);
@@ -118,11 +118,11 @@ void RejectTable::prepare(Oid table) {
       "(SELECT id FROM %s ORDER BY id DESC OFFSET $1 LIMIT 1) FOR UPDATE SKIP LOCKED))",
       qualified, qualified, qualified);
   const Oid type = INT8OID;
-  trim_plan_ = postgres::prepare_and_keep(sql.data, 1, &type);
+  trim_plan_ = postgres::prepare_and_keep(sql.data, 1, &type, {table});
   name_ = qualified;
 }
 
-void RejectTable::insert(const Reject& reject) {
+void RejectTable::insert(Oid table, const Reject& reject) {
   Datum values[kColumnCount] = {};
   char nulls[kColumnCount + 1] = {};
   std::fill_n(nulls, kColumnCount, ' ');
@@ -151,12 +151,12 @@ void RejectTable::insert(const Reject& reject) {
       Int32GetDatum(static_cast<int32>(reject.position.value_or(0) + 1)));
   put(true, CStringGetTextDatum(unpack_sql_state(reject.sqlstate)));
   put(true, postgres::text_datum(reject.reason));
-  postgres::execute_plan(insert_plan_, values, nulls);
+  postgres::execute_plan(insert_plan_, values, nulls, {table});
 }
 
-void RejectTable::trim() {
+void RejectTable::trim(Oid table) {
   Datum most = Int64GetDatum(postgres::settings.max_rejects);
-  postgres::execute_plan(trim_plan_, &most, nullptr);
+  postgres::execute_plan(trim_plan_, &most, nullptr, {table});
 }
 
 void RejectTable::drop_waiting(const char* reason) noexcept {

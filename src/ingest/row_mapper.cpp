@@ -4,6 +4,7 @@
 #include "influx/postgres/settings.h"
 #include "influx/postgres/text.h"
 #include "influx/schema/limits.h"
+#include "influx/schema/membership.h"
 #include "influx/schema/names.h"
 
 namespace influx::ingest {
@@ -83,6 +84,11 @@ void RowMapper::set(ColumnIndex index, Datum value) {
 
 RowMapper::Result RowMapper::map(const Table& table, const Point& point, std::int64_t received_ns) {
   start(table);
+  if (table.extension != InvalidOid) {
+    refusal_ =
+        refusal_of(schema::objection_to_member(server_string(table.measurement), table.extension));
+    return Result::kRefused;
+  }
   if (table.refusal != nullptr) {
     refuse(ERRCODE_WRONG_OBJECT_TYPE, psprintf("cannot insert into \"%s\": %s",
                                                server_string(table.measurement), table.refusal));

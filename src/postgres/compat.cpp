@@ -128,6 +128,33 @@ void* named_segment(const char* name, std::size_t size, void (*initialise)(void*
 #endif
 }
 
+#if PG_VERSION_NUM >= 160000
+bool any_in_expression(Node* node, bool (*found)(Node*, void*), void* context) {
+  return expression_tree_walker(node, found, context);
+}
+
+bool any_in_query(Query* query, bool (*found)(Node*, void*), void* context) {
+  return query_tree_walker(query, found, context, 0);
+}
+#else
+namespace {
+
+/// The walkers are declared without parameters, as C lets one do.
+bool (*undeclared(bool (*found)(Node*, void*)))() {
+  return reinterpret_cast<bool (*)()>(reinterpret_cast<void (*)()>(found));
+}
+
+}  // namespace
+
+bool any_in_expression(Node* node, bool (*found)(Node*, void*), void* context) {
+  return expression_tree_walker(node, undeclared(found), context);
+}
+
+bool any_in_query(Query* query, bool (*found)(Node*, void*), void* context) {
+  return query_tree_walker(query, undeclared(found), context, 0);
+}
+#endif
+
 void report_statistics(bool force) {
   pgstat_report_stat(force);
 }

@@ -3,9 +3,11 @@
 #include "influx/postgres/catalog.h"
 #include "influx/postgres/compat.h"
 #include "influx/postgres/settings.h"
+#include "influx/postgres/spi.h"
 #include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"
 #include "influx/schema/announcement.h"
+#include "influx/schema/membership.h"
 #include "influx/schema/table_counts.h"
 #include "influx/transport/clock.h"
 
@@ -57,9 +59,12 @@ void require_room(const NewColumn& column, std::size_t width) {
   Objection{ERRCODE_TOO_MANY_COLUMNS, message, nullptr, hint}.raise();
 }
 
-void run_utility(const char* sql) {
-  const int result = SPI_execute(sql, false, 0);
-  if (result < 0) elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
+/// Something of another name was made or altered.
+[[noreturn]] void fail_for_changed_name() {
+  Objection{ERRCODE_T_R_SERIALIZATION_FAILURE,
+            "the name of a table or a schema has changed while it was made or altered", nullptr,
+            "Try again."}
+      .raise();
 }
 
 /// The errors of two sessions that make the same table or column at once; looking again helps.
@@ -129,7 +134,8 @@ bool Extender::may_create(std::string_view measurement, Objection* objection) {
   return true;
 }
 
-void Extender::call_create_function(const Extension& extension) const {
+void Extender::call_create_function(const CreateFunction& function,
+                                    const Extension& extension) const {
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfoString(&sql, "SELECT ");
@@ -148,9 +154,8 @@ void Extender::call_create_function(const Extension& extension) const {
   if (*namespace_search_path != '\0') appendStringInfo(&path, ", %s", namespace_search_path);
   set_config_option("search_path", path.data, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
                     false);
-  const int result =
-      SPI_execute_with_args(sql.data, lengthof(types), types, values, nullptr, false, 0);
-  if (result < 0) elog(ERROR, "SPI_execute_with_args failed: %s", SPI_result_code_string(result));
+  postgres::execute(sql.data, lengthof(types), types, values, nullptr, SPI_OK_SELECT,
+                    {InvalidOid, function.oid});
   AtEOXact_GUC(false, nest_level);
 
   if (!table_exists(extension)) {
@@ -166,13 +171,22 @@ bool Extender::table_exists(const Extension& extension) const {
          InvalidOid;
 }
 
+/// Runs a statement that names the schema, which has to have this name before and after: the
+/// server takes no lock on it. What was done to another one is undone by the error.
+void Extender::run_utility(const char* sql, const char* schema) const {
+  const int result = SPI_execute(sql, false, 0);
+  if (result < 0) elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(result));
+  AcceptInvalidationMessages();
+  if (std::strcmp(postgres::schema_name(namespace_oid_), schema) != 0) fail_for_changed_name();
+}
+
 void Extender::create_table(const Extension& extension) const {
+  const char* schema = postgres::schema_name(namespace_oid_);
   const bool json = postgres::settings.layout == postgres::kLayoutJson;
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfoString(&sql, "CREATE TABLE IF NOT EXISTS ");
-  postgres::append_qualified(&sql, postgres::schema_name(namespace_oid_),
-                             server_string(extension.measurement));
+  postgres::append_qualified(&sql, schema, server_string(extension.measurement));
   appendStringInfo(&sql, " (%s pg_catalog.timestamptz NOT NULL",
                    json ? "_time" : quote_identifier(postgres::settings.time_column));
   if (json) {
@@ -187,15 +201,23 @@ void Extender::create_table(const Extension& extension) const {
     }
   }
   appendStringInfoChar(&sql, ')');
-  run_utility(sql.data);
+  run_utility(sql.data, schema);
+  if (!table_exists(extension)) fail_for_changed_name();
 }
 
 void Extender::add_columns(const Extension& extension) const {
+  const char* name = server_string(extension.measurement);
+  const Oid table = postgres::find_relation(name, namespace_oid_);
+  // Then there may be another one when the lines are mapped again.
+  if (table == InvalidOid) return;
+  const Oid owner = extension_of_all(table);
+  if (owner != InvalidOid) objection_to_member(name, owner).raise();
+
+  const char* schema = postgres::schema_name(namespace_oid_);
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfoString(&sql, "ALTER TABLE ");
-  postgres::append_qualified(&sql, postgres::schema_name(namespace_oid_),
-                             server_string(extension.measurement));
+  postgres::append_qualified(&sql, schema, name);
   const char* separator = " ";
   for (const NewColumn& column : extension.columns) {
     if (column.shadowed) continue;
@@ -203,7 +225,13 @@ void Extender::add_columns(const Extension& extension) const {
     append_column(&sql, column);
     separator = ", ";
   }
-  run_utility(sql.data);
+  run_utility(sql.data, schema);
+  for (const NewColumn& column : extension.columns) {
+    if (column.shadowed) continue;
+    if (get_attnum(table, server_string(column.name)) == InvalidAttrNumber) {
+      fail_for_changed_name();
+    }
+  }
 }
 
 void Extender::make_table(const Extension& extension) const {
@@ -211,7 +239,7 @@ void Extender::make_table(const Extension& extension) const {
   if (!function.exists()) return create_table(extension);
   Objection objection;
   if (!is_trusted(function, namespace_oid_, &objection)) objection.raise();
-  call_create_function(extension);
+  call_create_function(function, extension);
 }
 
 ErrorData* Extender::try_to_extend(const Extension& extension) const {

@@ -4,6 +4,7 @@
 #include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"
 #include "influx/schema/arbiter.h"
+#include "influx/schema/membership.h"
 #include "influx/schema/row_checks.h"
 
 namespace influx::schema {
@@ -81,18 +82,19 @@ bool takes_rows(char relation_kind, const char** refusal) noexcept {
   }
 }
 
-std::shared_ptr<Table> Table::describe(std::string_view measurement, Oid relation_oid, bool wait) {
+std::shared_ptr<Table> Table::describe(std::string_view measurement, Oid namespace_oid,
+                                       Oid relation_oid, bool wait) {
   // The object is owned before the server is called; the guard turns an error of the server into an
   // exception, so that its destructor runs.
   auto table = std::shared_ptr<Table>(new Table);
   table->measurement = measurement;
   table->oid = relation_oid;
   Table* described = table.get();
-  const bool found = postgres::guard([&] { return described->read_catalog(wait); });
+  const bool found = postgres::guard([&] { return described->read_catalog(namespace_oid, wait); });
   return found ? table : nullptr;
 }
 
-bool Table::read_catalog(bool wait) {
+bool Table::read_catalog(Oid namespace_oid, bool wait) {
   if (wait) {
     LockRelationOid(oid, AccessShareLock);
   } else if (!ConditionalLockRelationOid(oid, AccessShareLock)) {
@@ -106,9 +108,15 @@ bool Table::read_catalog(bool wait) {
     UnlockRelationOid(oid, AccessShareLock);
     return false;
   }
-  const bool same_name = postgres::to_utf8(RelationGetRelationName(relation)) == measurement;
+  const bool same_name = relation->rd_rel->relnamespace == namespace_oid &&
+                         postgres::to_utf8(RelationGetRelationName(relation)) == measurement;
   kind = relation->rd_rel->relkind;
-  if (same_name && takes_rows(kind, &refusal)) {
+  dependencies.push_back(on_relation(oid));
+  depend_on_schema(namespace_oid);
+  if (same_name) {
+    extension = kind == RELKIND_PARTITIONED_TABLE ? extension_of_all(oid) : extension_of(oid);
+  }
+  if (same_name && extension == InvalidOid && takes_rows(kind, &refusal)) {
     TupleDesc descriptor = RelationGetDescr(relation);
     const AclMode rights = pg_class_aclmask(oid, GetUserId(), kRights, ACLMASK_ALL);
     denied = (rights & ACL_INSERT) == 0 &&
@@ -122,6 +130,7 @@ bool Table::read_catalog(bool wait) {
     index_columns();
     find_special_columns();
     describe_arbiters(relation, *this, memory_, arbiters);
+    is_rewritten = kind == RELKIND_VIEW || relation->rd_rules != nullptr;
     changes_rows = has_changing_trigger(relation);
     checks_rows = !arbiters.empty() && schema::checks_rows(relation);
   }
@@ -141,6 +150,7 @@ void Table::describe_column(const FormData_pg_attribute& attribute, AclMode righ
   column.kind = kind_of(column.type);
   column.is_domain = column.type != attribute.atttypid;
   column.type_modifier = attribute.atttypmod;
+  depend_on_type(attribute.atttypid);
 
   Oid input = InvalidOid;
   getTypeInputInfo(attribute.atttypid, &input, &column.io_parameter);
@@ -167,6 +177,32 @@ void Table::describe_column(const FormData_pg_attribute& attribute, AclMode righ
   } else if ((column.rights & ACL_INSERT) == 0) {
     column.refusal = "permission to insert into it is denied";
     column.refusal_sqlstate = ERRCODE_INSUFFICIENT_PRIVILEGE;
+  }
+}
+
+/// Its name is part of statements.
+void Table::depend_on_schema(Oid namespace_oid) {
+  const Dependency dependency =
+      on_object(NAMESPACEOID, GetSysCacheHashValue1(NAMESPACEOID, ObjectIdGetDatum(namespace_oid)));
+  if (std::find(dependencies.begin(), dependencies.end(), dependency) == dependencies.end()) {
+    dependencies.push_back(dependency);
+  }
+}
+
+/// A type's name is part of statements too, and a domain brings a default. Those of the server
+/// itself never change.
+void Table::depend_on_type(Oid type) {
+  while (type >= FirstNormalObjectId) {
+    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+    if (!HeapTupleIsValid(tuple)) return;
+    const auto* form = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple));
+    const Oid schema = form->typnamespace;
+    const Oid base = form->typbasetype;  // of a domain
+    ReleaseSysCache(tuple);
+    dependencies.push_back(
+        on_object(TYPEOID, GetSysCacheHashValue1(TYPEOID, ObjectIdGetDatum(type))));
+    depend_on_schema(schema);
+    type = base;
   }
 }
 

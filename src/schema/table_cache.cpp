@@ -20,6 +20,8 @@ TableCache::TableCache(Oid namespace_oid, bool waits_for_locks)
   static bool registered = false;
   if (!registered) {
     CacheRegisterRelcacheCallback(on_relation_change, 0);
+    CacheRegisterSyscacheCallback(NAMESPACEOID, on_object_change, 0);
+    CacheRegisterSyscacheCallback(TYPEOID, on_object_change, 0);
     registered = true;
   }
   next_cache_ = first_cache_;
@@ -33,18 +35,37 @@ TableCache::~TableCache() {
   *link = next_cache_;
 }
 
-// Called by the server in the middle of its own work: sets flags, nothing else.
+// Called by the server in the middle of its own work: these set flags, nothing else.
+
 void TableCache::on_relation_change(Datum, Oid relation_oid) {
   for (TableCache* cache = first_cache_; cache != nullptr; cache = cache->next_cache_) {
     if (relation_oid == InvalidOid) {
-      for (const auto& [oid, table] : cache->by_oid_)
-        cache->mark_stale(table);
-      continue;
+      cache->mark_all_stale();
+    } else {
+      cache->mark_dependents_stale(on_relation(relation_oid));
     }
-    const auto [first, last] = cache->by_oid_.equal_range(relation_oid);
-    for (auto entry = first; entry != last; ++entry)
-      cache->mark_stale(entry->second);
   }
+}
+
+void TableCache::on_object_change(Datum, int cache_id, uint32 hash) {
+  for (TableCache* cache = first_cache_; cache != nullptr; cache = cache->next_cache_) {
+    if (hash == 0) {
+      cache->mark_all_stale();
+    } else {
+      cache->mark_dependents_stale(on_object(cache_id, hash));
+    }
+  }
+}
+
+void TableCache::mark_dependents_stale(Dependency dependency) noexcept {
+  const auto [first, last] = by_dependency_.equal_range(dependency);
+  for (auto entry = first; entry != last; ++entry)
+    mark_stale(entry->second);
+}
+
+void TableCache::mark_all_stale() noexcept {
+  for (const auto& [dependency, table] : by_dependency_)
+    mark_stale(table);
 }
 
 void TableCache::mark_stale(const std::weak_ptr<Table>& table) noexcept {
@@ -66,9 +87,12 @@ const std::shared_ptr<Table>& TableCache::find(std::string_view measurement) {
       postgres::find_relation(postgres::server_string(measurement), namespace_oid_);
   if (relation_oid == InvalidOid) return missing_;
 
-  std::shared_ptr<Table> table = Table::describe(measurement, relation_oid, waits_for_locks_);
+  std::shared_ptr<Table> table =
+      Table::describe(measurement, namespace_oid_, relation_oid, waits_for_locks_);
   if (table == nullptr) return missing_;
-  by_oid_.emplace(relation_oid, table);
+  for (const Dependency dependency : table->dependencies)
+    by_dependency_.emplace(dependency, table);
+  if (table->extension != InvalidOid) members_.emplace_back(measurement);
   return tables_.emplace(measurement, std::move(table)).first->second;
 }
 
@@ -80,18 +104,29 @@ Oid TableCache::known(std::string_view measurement) const noexcept {
 // A table that is not current any more. It may be known under two names for a while, after it was
 // renamed.
 void TableCache::forget(const std::shared_ptr<Table>& table) {
-  const auto [first, last] = by_oid_.equal_range(table->oid);
-  const auto entry =
-      std::find_if(first, last, [&](const auto& item) { return item.second.lock() == table; });
-  if (entry == last) return;
-  by_oid_.erase(entry);
-  --stale_;
+  for (const Dependency dependency : table->dependencies) {
+    const auto [first, last] = by_dependency_.equal_range(dependency);
+    const auto entry =
+        std::find_if(first, last, [&](const auto& item) { return item.second.lock() == table; });
+    if (entry != last) by_dependency_.erase(entry);
+  }
+  if (!table->current) --stale_;
+}
+
+void TableCache::forget_members() {
+  for (const std::string& measurement : members_) {
+    const auto known = tables_.find(measurement);
+    if (known == tables_.end() || known->second->extension == InvalidOid) continue;
+    forget(known->second);
+    tables_.erase(known);
+  }
+  members_.clear();
 }
 
 bool TableCache::sweep() {
   if (stale_ < kMostStale || stale_ < tables_.size() / 2) return false;
   std::erase_if(tables_, [](const auto& known) { return !known.second->current; });
-  std::erase_if(by_oid_, [](const auto& known) {
+  std::erase_if(by_dependency_, [](const auto& known) {
     return known.second.expired() || !known.second.lock()->current;
   });
   stale_ = 0;
@@ -100,7 +135,8 @@ bool TableCache::sweep() {
 
 void TableCache::clear() {
   tables_.clear();
-  by_oid_.clear();
+  by_dependency_.clear();
+  members_.clear();
   stale_ = 0;
 }
 

@@ -32,23 +32,23 @@ ListenerDefinition definition_of_row(HeapTuple row, TupleDesc descriptor) {
 }  // namespace
 
 ListenerStore::ListenerStore() {
-  const Oid table = schema::own_relation(worker::kListenerTable);
-  if (table == InvalidOid) {
+  table_ = schema::own_relation(worker::kListenerTable);
+  if (table_ == InvalidOid) {
     ereport(ERROR,
             (errcode(ERRCODE_UNDEFINED_TABLE),
              errmsg("table \"%s\" of extension influx does not exist", worker::kListenerTable)));
   }
   // What was checked against the other rows has to hold until the commit.
-  LockRelationOid(table, ShareRowExclusiveLock);
-  qualified_name_ = postgres::qualified_name(table);
-  owner_ = postgres::owner_of(table);
+  LockRelationOid(table_, ShareRowExclusiveLock);
+  qualified_name_ = postgres::qualified_name(table_);
+  owner_ = postgres::owner_of(table_);
 }
 
 void ListenerStore::execute(const char* sql, const char* name, int expected) const {
   const postgres::FormerUser caller = postgres::become(owner_);
   Oid types[] = {NAMEOID};
   Datum values[] = {DirectFunctionCall1(namein, CStringGetDatum(name))};
-  postgres::execute(sql, lengthof(types), types, values, nullptr, expected);
+  postgres::execute(sql, lengthof(types), types, values, nullptr, expected, {table_});
   postgres::become_again(caller);
 }
 
@@ -90,7 +90,7 @@ void ListenerStore::change(const char* sql, const ListenerDefinition& listener,
     nulls[i] = listener.is_null(column) ? 'n' : ' ';
   }
   const postgres::FormerUser caller = postgres::become(owner_);
-  postgres::execute(sql, kListenerColumns, types, values, nulls, expected);
+  postgres::execute(sql, kListenerColumns, types, values, nulls, expected, {table_});
   postgres::become_again(caller);
 }
 

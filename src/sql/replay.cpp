@@ -104,15 +104,15 @@ struct Rejects {
 enum Column { kId = 1, kTime, kSchema, kPrecision, kLine };
 
 /// The ids of the rows that the caller may see and asks for.
-ArrayType* wanted_ids(FunctionCallInfo fcinfo, const char* table) {
+ArrayType* wanted_ids(FunctionCallInfo fcinfo, Oid table) {
   const postgres::FormerUser caller = postgres::become(GetUserId());
   Oid types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID};
   Datum values[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
   const char nulls[] = {' ', ' ', PG_ARGISNULL(2) ? 'n' : ' ', '\0'};
   postgres::execute(psprintf("SELECT array_agg(id) FROM %s WHERE time >= $1 AND time < $2 "
                              "AND ($3 IS NULL OR measurement = $3)",
-                             table),
-                    lengthof(types), types, values, nulls, SPI_OK_SELECT);
+                             postgres::qualified_name(table)),
+                    lengthof(types), types, values, nulls, SPI_OK_SELECT, {table});
   postgres::become_again(caller);
   bool is_null = true;
   const Datum ids = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
@@ -120,26 +120,26 @@ ArrayType* wanted_ids(FunctionCallInfo fcinfo, const char* table) {
 }
 
 /// Reads those rows and keeps others from taking them; what somebody else has taken is left out.
-Rejects take_rows(const char* table, Oid owner, ArrayType* ids) {
-  const postgres::FormerUser caller = postgres::become(owner);
+Rejects take_rows(Oid table, ArrayType* ids) {
+  const postgres::FormerUser caller = postgres::become(postgres::owner_of(table));
   Oid types[] = {INT8ARRAYOID};
   Datum values[] = {PointerGetDatum(ids)};
   postgres::execute(
       psprintf("SELECT id, time, schema::text, \"precision\", line FROM %s WHERE id = ANY ($1) "
                "ORDER BY schema, \"precision\", id FOR UPDATE SKIP LOCKED",
-               table),
-      lengthof(types), types, values, nullptr, SPI_OK_SELECT);
+               postgres::qualified_name(table)),
+      lengthof(types), types, values, nullptr, SPI_OK_SELECT, {table});
   postgres::become_again(caller);
   return {SPI_tuptable, SPI_processed};
 }
 
-void remove_rows(const char* table, Oid owner, Datum* ids, int count) {
-  const postgres::FormerUser caller = postgres::become(owner);
+void remove_rows(Oid table, Datum* ids, int count) {
+  const postgres::FormerUser caller = postgres::become(postgres::owner_of(table));
   Oid types[] = {INT8ARRAYOID};
   Datum values[] = {
       PointerGetDatum(construct_array(ids, count, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE))};
-  postgres::execute(psprintf("DELETE FROM %s WHERE id = ANY ($1)", table), lengthof(types), types,
-                    values, nullptr, SPI_OK_DELETE);
+  postgres::execute(psprintf("DELETE FROM %s WHERE id = ANY ($1)", postgres::qualified_name(table)),
+                    lengthof(types), types, values, nullptr, SPI_OK_DELETE, {table});
   postgres::become_again(caller);
 }
 
@@ -198,11 +198,9 @@ INFLUX_FUNCTION(influx_replay) {
                     errmsg("table \"%s\" of extension influx does not exist",
                            influx::ingest::kRejectTable)));
   }
-  const char* name = postgres::qualified_name(table);
-  ArrayType* wanted = wanted_ids(fcinfo, name);
+  ArrayType* wanted = wanted_ids(fcinfo, table);
   if (wanted != nullptr) {
-    const Oid owner = postgres::owner_of(table);
-    const Rejects rejects = take_rows(name, owner, wanted);
+    const Rejects rejects = take_rows(table, wanted);
     auto* ids =
         static_cast<Datum*>(palloc_extended(sizeof(Datum) * (rejects.count + 1), MCXT_ALLOC_HUGE));
     for (std::uint64_t first = 0; first < rejects.count;) {
@@ -216,7 +214,7 @@ INFLUX_FUNCTION(influx_replay) {
       first = end;
     }
     rejected = static_cast<int64>(rejects.count) - stored;
-    remove_rows(name, owner, ids, static_cast<int>(stored));
+    remove_rows(table, ids, static_cast<int>(stored));
   }
   SPI_finish();
 

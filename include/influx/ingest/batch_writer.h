@@ -68,10 +68,11 @@ class BatchWriter {
   void write_part(std::size_t first, std::size_t count);
   void write_or_halve(std::size_t first, std::size_t count);
   void count_duplicates() noexcept;
+  bool is_for_lost_name(int sqlstate) const noexcept;
   bool is_about_rows(int sqlstate) const noexcept;
   void pass_over(Groups& groups, const RowGroup& group) noexcept;
   void put_off(Groups& groups, const RowGroup& group);
-  void refuse(RowGroup& group);
+  void refuse(RowGroup& group, const Refusal& refusal);
   void settle_states(Groups& groups, bool committed) noexcept;
 
   TransactionControl& transactions_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "influx/postgres/spi.h"
 #include "influx/schema/arbiter.h"
 #include "influx/schema/table.h"
 
@@ -63,6 +64,8 @@ class InsertPlan {
   void append_insert(StringInfo sql, Oid relation);
   std::uint64_t insert_from_tuplestore(Tuplestorestate* rows, std::size_t count);
   std::uint64_t insert_from_arrays(Tuplestorestate* rows, std::size_t count);
+  std::uint64_t execute(Datum* values);
+  postgres::Names names() const noexcept { return {relation_, InvalidOid, descriptor_}; }
   bool travels_as_text(int slot) const noexcept { return as_text_[static_cast<std::size_t>(slot)]; }
 
   std::vector<schema::ColumnIndex> columns_;
@@ -74,6 +77,7 @@ class InsertPlan {
   std::vector<int> required_;  ///< slots that no row may leave NULL, except those of the key
   const char* conflict_clause_ = "";
   Oid relation_ = InvalidOid;
+  bool is_rewritten_ = false;
   TupleDesc descriptor_ = nullptr;
   TupleTableSlot* slot_ = nullptr;
   MemoryContext memory_ = nullptr;

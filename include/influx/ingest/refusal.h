@@ -47,9 +47,10 @@ enum class RefusalKind : std::uint8_t {
   kTable,       ///< the table or a column is missing, cannot be made, or takes no rows
   kLimit,       ///< a limit of the settings or of the server
   kLocked,      ///< the table was locked for too long
+  kExtension,   ///< what is of that name belongs to an extension
   kOther,
 };
-inline constexpr std::size_t kRefusalKinds = 8;
+inline constexpr std::size_t kRefusalKinds = 9;
 
 /// The kind that a refusal is counted as.
 RefusalKind kind_of(const Refusal& refusal) noexcept;

@@ -53,8 +53,8 @@ class RejectTable {
   };
 
   void insert_all(Oid table);
-  void insert(const Reject& reject);
-  void trim();
+  void insert(Oid table, const Reject& reject);
+  void trim(Oid table);
   void prepare(Oid table);
   void drop_waiting(const char* reason) noexcept;
   void drop(std::size_t count, const char* reason) noexcept;

@@ -43,6 +43,11 @@ MinimalTuple form_minimal_tuple(TupleDesc descriptor, const Datum* values, const
 /// where there is no memory.
 void* named_segment(const char* name, std::size_t size, void (*initialise)(void* memory));
 
+/// Whether `found` is true for something in a query, as query_tree_walker() and
+/// expression_tree_walker() go through it: of `node` itself, which is no query, or of a query.
+bool any_in_expression(Node* node, bool (*found)(Node*, void*), void* context);
+bool any_in_query(Query* query, bool (*found)(Node*, void*), void* context);
+
 /// Publishes what this process has counted for the cumulative statistics.
 void report_statistics(bool force);
 

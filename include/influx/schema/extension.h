@@ -79,7 +79,8 @@ class Extender {
   ErrorData* try_to_extend(const Extension& extension) const;
   bool table_exists(const Extension& extension) const;
   void make_table(const Extension& extension) const;
-  void call_create_function(const Extension& extension) const;
+  void call_create_function(const CreateFunction& function, const Extension& extension) const;
+  void run_utility(const char* sql, const char* schema) const;
   void add_columns(const Extension& extension) const;
   void note_changes(const Extension& extension, bool existed) const;
 

@@ -61,15 +61,26 @@ inline constexpr ColumnIndex kNoColumn = -1;
 
 struct Arbiter;
 
+/// Something on which the description of a table depends, as the server announces changes of it: a
+/// relation, or an object that has a row of a system cache, by the hash of that.
+using Dependency = std::uint64_t;
+inline Dependency on_relation(Oid relation) noexcept {
+  return relation;
+}
+inline Dependency on_object(int cache, uint32 hash) noexcept {
+  return (static_cast<Dependency>(cache) + 1) << 32 | hash;
+}
+
 /// A table, view or foreign table that takes points, as it was when it was described. Shared by the
 /// cache and by the batches that hold rows for it.
 class Table {
  public:
-  /// Describes relation `relation_oid` of name `measurement` (UTF-8), which may be of any kind.
-  /// Takes and releases an AccessShareLock; where not `wait`, it throws lock_not_available instead
-  /// of waiting for it. Null where the relation has gone or got another name since the caller
-  /// looked.
-  static std::shared_ptr<Table> describe(std::string_view measurement, Oid relation_oid, bool wait);
+  /// Describes relation `relation_oid` of name `measurement` (UTF-8) in schema `namespace_oid`,
+  /// which may be of any kind. Takes and releases an AccessShareLock; where not `wait`, it throws
+  /// lock_not_available instead of waiting for it. Null where the relation has gone, or got another
+  /// name or schema since the caller looked.
+  static std::shared_ptr<Table> describe(std::string_view measurement, Oid namespace_oid,
+                                         Oid relation_oid, bool wait);
   ~Table();
   Table(const Table&) = delete;
   Table& operator=(const Table&) = delete;
@@ -93,6 +104,8 @@ class Table {
   char kind = 0;  ///< pg_class.relkind
   /// Why no row can be inserted at all ("it is an index"); null where rows can.
   const char* refusal = nullptr;
+  /// The extension that the rows belong to, see extension_of_all(); then it takes none of ours.
+  Oid extension = InvalidOid;
   bool denied = false;  ///< the current user may insert into no column at all
   /// False once the server has announced a change; then a new description is needed.
   bool current = true;
@@ -104,8 +117,11 @@ class Table {
   ColumnIndex tags = kNoColumn;    ///< `_tags`, where it is jsonb and can be written
   ColumnIndex fields = kNoColumn;  ///< `_fields`, likewise
   std::vector<Arbiter> arbiters;   ///< the keys that points may have, the preferred one first
-  bool changes_rows = false;       ///< has_changing_trigger()
-  bool checks_rows = false;        ///< checks_rows(); only looked at where there are arbiters
+  std::vector<Dependency> dependencies;
+  /// Whether an INSERT may become others, on other relations: for a view, or by a rule.
+  bool is_rewritten = false;
+  bool changes_rows = false;  ///< has_changing_trigger()
+  bool checks_rows = false;   ///< checks_rows(); only looked at where there are arbiters
 
   /// Where the keys of the last point were found, in order: points of a measurement mostly repeat
   /// them. Only a guess, for find().
@@ -114,8 +130,10 @@ class Table {
 
  private:
   Table() = default;
-  bool read_catalog(bool wait);
+  bool read_catalog(Oid namespace_oid, bool wait);
   void describe_column(const FormData_pg_attribute& attribute, AclMode rights);
+  void depend_on_schema(Oid namespace_oid);
+  void depend_on_type(Oid type);
   void index_columns();
   void find_special_columns();
 

@@ -6,8 +6,9 @@ namespace influx::schema {
 
 /// The tables of one schema by measurement, described once and again after each change.
 ///
-/// What the server announces (ALTER, DROP, RENAME, GRANT...) marks descriptions as stale; the next
-/// find() makes a new one. Announcements arrive when a transaction starts and when a lock is taken.
+/// What the server announces (ALTER, DROP, RENAME, GRANT... of the table, of its schema, of the
+/// types of its columns) marks descriptions as stale; the next find() makes a new one.
+/// Announcements arrive when a transaction starts and when a lock is taken.
 class TableCache {
  public:
   /// `namespace_oid` is the schema. Where not `waits_for_locks`, a table that cannot be described
@@ -30,6 +31,10 @@ class TableCache {
   /// those that nobody asks for again would stay. Returns whether it has forgotten any.
   bool sweep();
 
+  /// Forgets the tables that belong to an extension: nobody is told when they do so no more. To be
+  /// called after each batch.
+  void forget_members();
+
   /// Forgets all tables, as after a change of settings.
   void clear();
 
@@ -43,14 +48,18 @@ class TableCache {
 
   void forget(const std::shared_ptr<Table>& table);
   void mark_stale(const std::weak_ptr<Table>& table) noexcept;
+  void mark_dependents_stale(Dependency dependency) noexcept;
+  void mark_all_stale() noexcept;
   static void on_relation_change(Datum argument, Oid relation_oid);
+  static void on_object_change(Datum argument, int cache, uint32 hash);
 
   Oid namespace_oid_;
   bool waits_for_locks_;
   std::unordered_map<std::string, std::shared_ptr<Table>, Hash, std::equal_to<>> tables_;
-  std::unordered_multimap<Oid, std::weak_ptr<Table>> by_oid_;
-  std::size_t stale_ = 0;           ///< of those in by_oid_
-  std::shared_ptr<Table> missing_;  ///< always null
+  std::unordered_multimap<Dependency, std::weak_ptr<Table>> by_dependency_;
+  std::size_t stale_ = 0;             ///< of those in by_dependency_
+  std::vector<std::string> members_;  ///< the tables that belong to an extension
+  std::shared_ptr<Table> missing_;    ///< always null
   TableCache* next_cache_ = nullptr;
 
   static TableCache* first_cache_;

@@ -32,6 +32,7 @@ class ListenerStore {
   /// Runs a statement that changes one row, with the values of `listener` as parameters.
   void change(const char* sql, const ListenerDefinition& listener, int expected) const;
 
+  Oid table_;
   const char* qualified_name_;
   Oid owner_;
 };
