@@ -100,6 +100,18 @@ const char* printable(const char* text) {
   return printable(text, kMostBytesOfText, GetDatabaseEncoding());
 }
 
+char* readable(const char* text, int encoding) {
+  char* shown = pstrdup(text);
+  if (encoding == GetDatabaseEncoding() &&
+      pg_verifymbstr(shown, static_cast<int>(std::strlen(shown)), true)) {
+    return shown;
+  }
+  for (char* byte = shown; *byte != '\0'; ++byte) {
+    if (IS_HIGHBIT_SET(*byte)) *byte = '?';
+  }
+  return shown;
+}
+
 Datum text_datum(std::string_view text) {
   return PointerGetDatum(cstring_to_text_with_len(text.data(), static_cast<int>(text.size())));
 }

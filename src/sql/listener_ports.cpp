@@ -1,6 +1,7 @@
 #include "influx/sql/listener_ports.h"
 
 #include "influx/sql/arguments.h"
+#include "influx/transport/endpoint_key.h"
 #include "influx/transport/udp_socket.h"
 #include "influx/worker/addresses.h"
 
@@ -9,6 +10,7 @@ namespace influx::sql {
 namespace {
 
 using transport::Endpoint;
+using transport::EndpointKey;
 using transport::Failure;
 using worker::AddressList;
 
@@ -54,7 +56,7 @@ void check_port_is_free(const ListenerPort& listener, std::span<const ListenerPo
   for (const ListenerPort& other : others) {
     for (const Endpoint& taken : endpoints_if_known(other)) {
       for (const Endpoint& endpoint : endpoints) {
-        if (!endpoint.overlaps(taken)) continue;
+        if (!EndpointKey(endpoint).overlaps(EndpointKey(taken))) continue;
         throw postgres::Error(
             ERRCODE_OBJECT_IN_USE,
             "listener \"" + std::string(other.name) + "\" takes port " +

@@ -11,6 +11,7 @@ namespace {
 
 using influx::ingest::kRefusalKinds;
 using influx::ingest::RefusalKind;
+using influx::postgres::readable;
 using influx::postgres::text_datum;
 using influx::worker::BucketCounts;
 using influx::worker::ListenerState;
@@ -62,20 +63,6 @@ const char* name_of(ListenerState state) {
       return "failed";
   }
   pg_unreachable();
-}
-
-/// A text that a listener has left. What it has beyond ASCII cannot be shown where its database has
-/// another encoding, or where it is the name of something that all databases share.
-char* readable(const char* text, int encoding) {
-  char* shown = pstrdup(text);
-  if (encoding == GetDatabaseEncoding() &&
-      pg_verifymbstr(shown, static_cast<int>(std::strlen(shown)), true)) {
-    return shown;
-  }
-  for (char* byte = shown; *byte != '\0'; ++byte) {
-    if (IS_HIGHBIT_SET(*byte)) *byte = '?';
-  }
-  return shown;
 }
 
 /// The schema as it is called now, where this database knows; else as it was at the launch.

@@ -74,15 +74,6 @@ std::optional<Endpoint> endpoint_found(const addrinfo& found) noexcept {
   return endpoint;
 }
 
-/// Whether it is the address that stands for all of its family.
-bool is_every_address(const Endpoint& endpoint) noexcept {
-  if (endpoint.address.ss_family == AF_INET) {
-    return address_of<sockaddr_in>(endpoint).sin_addr.s_addr == htonl(INADDR_ANY);
-  }
-  const auto v6 = address_of<sockaddr_in6>(endpoint);
-  return std::memcmp(&v6.sin6_addr, &in6addr_any, sizeof(in6addr_any)) == 0;
-}
-
 /// Asks the resolver. The order is the resolver's; what it says twice is given once.
 std::vector<Endpoint> resolve(std::string_view host, std::uint16_t port, Failure& failure) {
   std::vector<Endpoint> endpoints;
@@ -198,13 +189,6 @@ Endpoint Endpoint::with_port(std::uint16_t port) const noexcept {
     return endpoint_of(v6);
   }
   return *this;
-}
-
-bool Endpoint::overlaps(const Endpoint& other) const noexcept {
-  const auto family = address.ss_family;
-  if (family != other.address.ss_family || (family != AF_INET && family != AF_INET6)) return false;
-  if (port() != other.port()) return false;
-  return is_every_address(*this) || is_every_address(other) || *this == other;
 }
 
 bool operator==(const Endpoint& left, const Endpoint& right) noexcept {

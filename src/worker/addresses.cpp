@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "influx/postgres/settings.h"
+#include "influx/worker/claims.h"
 #include "influx/worker/overrides.h"
 
 namespace influx::worker {
@@ -42,6 +43,12 @@ std::vector<Endpoint> resolve(const AddressList& addresses, std::uint16_t port) 
         endpoints.push_back(endpoint);
       }
     }
+  }
+  if (endpoints.size() > kMostAddresses) {
+    throw postgres::Error(
+        ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+        "a listener cannot listen on " + std::to_string(endpoints.size()) + " addresses",
+        "It has " + std::to_string(kMostAddresses) + " at most.", check);
   }
   return endpoints;
 }

@@ -53,6 +53,7 @@ Table& table() {
 
 void Entry::clear() noexcept {
   status = {};
+  claims.count = 0;
   counters.write({});
   batch_rows.clear();
   batch_microseconds.clear();

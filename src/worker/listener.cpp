@@ -3,41 +3,30 @@
 #include "influx/postgres/error.h"
 #include "influx/postgres/settings.h"
 #include "influx/worker/addresses.h"
+#include "influx/worker/claims.h"
 
 namespace influx::worker {
 
 using transport::Endpoint;
-using transport::Failure;
+using transport::EndpointKey;
 using transport::SourceFilter;
 using transport::UdpSocket;
 
 std::vector<UdpSocket> Listener::configure() {
-  const AddressList addresses = addresses_of_settings();
-  const std::vector<Endpoint> endpoints = resolve(addresses, port_);
+  const std::vector<Endpoint> endpoints = resolve(addresses_of_settings(), port_);
+  claim(endpoints);
   std::vector<UdpSocket> opened;
-  std::optional<postgres::Error> passed_over;
-  for (const Endpoint& endpoint : endpoints) {
-    const bool open = std::any_of(sockets_.begin(), sockets_.end(), [&](const UdpSocket& socket) {
-      return socket.endpoint() == endpoint;
-    });
-    if (open) continue;
-    Failure failure;
-    std::optional<UdpSocket> socket = UdpSocket::bind(endpoint, failure);
-    if (socket.has_value()) {
-      opened.push_back(std::move(*socket));
-    } else if (is_missing_family(endpoint, failure.error_number) && endpoints.size() > 1) {
-      passed_over = bind_error(endpoint, failure, addresses);
-    } else {
-      throw bind_error(endpoint, failure, addresses);
-    }
+  try {
+    opened = open(endpoints);
+  } catch (...) {
+    keep_claims();
+    throw;
   }
 
   const auto unwanted =
       std::stable_partition(sockets_.begin(), sockets_.end(), [&](const UdpSocket& socket) {
         return std::find(endpoints.begin(), endpoints.end(), socket.endpoint()) != endpoints.end();
       });
-  if (unwanted == sockets_.begin() && opened.empty() && passed_over.has_value()) throw *passed_over;
-  if (passed_over.has_value()) ereport(LOG, (errmsg("influx: %s", passed_over->what())));
   std::vector<UdpSocket> given_up(std::make_move_iterator(unwanted),
                                   std::make_move_iterator(sockets_.end()));
   sockets_.erase(unwanted, sockets_.end());
@@ -47,6 +36,48 @@ std::vector<UdpSocket> Listener::configure() {
   return given_up;
 }
 
+/// The sockets of those of `endpoints` that have none.
+std::vector<UdpSocket> Listener::open(std::span<const Endpoint> endpoints) {
+  std::vector<UdpSocket> opened;
+  std::optional<postgres::Error> passed_over;
+  bool has_one = false;
+  for (const Endpoint& endpoint : endpoints) {
+    const bool is_open = std::any_of(sockets_.begin(), sockets_.end(), [&](const auto& socket) {
+      return socket.endpoint() == endpoint;
+    });
+    has_one = has_one || is_open;
+    if (is_open) continue;
+    transport::Failure failure;
+    std::optional<UdpSocket> socket = UdpSocket::bind(endpoint, failure);
+    if (socket.has_value()) {
+      opened.push_back(std::move(*socket));
+      continue;
+    }
+    passed_over = bind_error(endpoint, failure, addresses_of_settings());
+    if (!is_missing_family(endpoint, failure.error_number)) throw *passed_over;
+  }
+  if (passed_over.has_value()) {
+    if (!has_one && opened.empty()) throw *passed_over;
+    postgres::guard([&] { ereport(LOG, (errmsg("influx: %s", passed_over->what()))); });
+  }
+  return opened;
+}
+
+void Listener::claim(std::span<const Endpoint> endpoints) {
+  std::vector<EndpointKey> keys;
+  for (const Endpoint& endpoint : endpoints)
+    keys.emplace_back(endpoint);
+  Claimant claimant;
+  if (!registration_.claim(keys, &claimant)) throw claimed_error(claimant);
+}
+
+void Listener::keep_claims() {
+  std::vector<EndpointKey> keys;
+  for (const UdpSocket& socket : sockets_)
+    keys.emplace_back(socket.endpoint());
+  registration_.keep_claims(keys);
+}
+
 void Listener::set_read_buffers() {
   const std::size_t wanted = static_cast<std::size_t>(postgres::settings.read_buffer) * 1024;
   read_buffer_ = SIZE_MAX;
@@ -54,20 +85,22 @@ void Listener::set_read_buffers() {
     const std::size_t granted = socket.set_read_buffer(wanted);
     read_buffer_ = std::min(read_buffer_, granted);
     const std::string address = socket.endpoint().text();
-    if (granted >= wanted) {
-      ereport(LOG, (errmsg("influx: listening on %s with a read buffer of %zu kB", address.c_str(),
-                           granted / 1024)));
-    } else {
-      ereport(WARNING,
-              (errmsg("influx: listening on %s with a read buffer of %zu kB instead of %zu kB",
-                      address.c_str(), granted / 1024, wanted / 1024),
-               errhint("Raise the kernel's net.core.rmem_max, or lower influx.read_buffer.")));
-    }
+    postgres::guard([&] {
+      if (granted >= wanted) {
+        ereport(LOG, (errmsg("influx: listening on %s with a read buffer of %zu kB",
+                             address.c_str(), granted / 1024)));
+      } else {
+        ereport(WARNING,
+                (errmsg("influx: listening on %s with a read buffer of %zu kB instead of %zu kB",
+                        address.c_str(), granted / 1024, wanted / 1024),
+                 errhint("Raise the kernel's net.core.rmem_max, or lower influx.read_buffer.")));
+      }
+    });
   }
 }
 
 SourceFilter Listener::allowed_sources() {
-  Failure failure;
+  transport::Failure failure;
   std::optional<SourceFilter> filter =
       SourceFilter::parse(postgres::settings.allowed_sources, failure);
   // The server has checked it when it was set.

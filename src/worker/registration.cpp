@@ -18,6 +18,7 @@ bool Registration::enter(const LaunchArguments& arguments) {
     entry_->status.supervised.told_to_end = false;
     entry_->status.arguments = arguments;
     entry_->status.sockets = {};
+    entry_->claims.count = 0;
     entry_->status.pid = MyProcPid;
     entry_->status.started = now;
     entry_->status.state = ListenerState::kStarting;
@@ -64,6 +65,40 @@ void Registration::set_sockets(std::string_view addresses, std::size_t read_buff
   with_lock(LW_EXCLUSIVE, [&] { entry_->status.sockets = sockets; });
 }
 
+bool Registration::claim(std::span<const transport::EndpointKey> wanted,
+                         Claimant* claimant) noexcept {
+  const Entry* holder = nullptr;
+  with_lock(LW_EXCLUSIVE, [&] {
+    for (const transport::EndpointKey& endpoint : wanted) {
+      for (const Entry& entry : entries()) {
+        if (entry.is_free() || is_same_listener(entry.status.arguments, entry_->status.arguments)) {
+          continue;
+        }
+        for (const transport::EndpointKey& claimed : entry.claims.all()) {
+          if (!claimed.overlaps(endpoint)) continue;
+          claimant->arguments = entry.status.arguments;
+          strlcpy(claimant->listener, entry.status.supervised.listener, sizeof(claimant->listener));
+          claimant->its_own = claimed;
+          claimant->asked_for = endpoint;
+          holder = &entry;
+          return;
+        }
+      }
+    }
+    for (const transport::EndpointKey& endpoint : wanted)
+      entry_->claims.add(endpoint);
+  });
+  return holder == nullptr;
+}
+
+void Registration::keep_claims(std::span<const transport::EndpointKey> bound) noexcept {
+  with_lock(LW_EXCLUSIVE, [&] {
+    entry_->claims.count = 0;
+    for (const transport::EndpointKey& endpoint : bound)
+      entry_->claims.add(endpoint);
+  });
+}
+
 void Registration::publish(const Counters& counted) noexcept {
   if (counted == published_) return;
   published_ = counted;
@@ -89,6 +124,7 @@ void Registration::leave(ListenerState left) noexcept {
   with_lock(LW_EXCLUSIVE, [&] {
     entry_->status.pid = 0;
     entry_->status.sockets = {};
+    entry_->claims.count = 0;
     entry_->status.state = left;
     entry_->status.supervised.ended = true;
     entry_->status.supervised.ended_ns = now_ns;

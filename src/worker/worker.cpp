@@ -56,7 +56,7 @@ std::size_t inbox_bytes() noexcept {
 Worker::Worker(const LaunchArguments& arguments, Registration& registration)
     : arguments_(arguments),
       registration_(registration),
-      listener_(arguments.port),
+      listener_(arguments.port, registration),
       inbox_(inbox_bytes()),
       catcher_(inbox_),
       rejects_(arguments.namespace_oid, arguments.port, arguments.precision),
@@ -70,6 +70,7 @@ Worker::Worker(const LaunchArguments& arguments, Registration& registration)
 void Worker::listen() {
   inbox_.set_filter(Listener::allowed_sources());
   listener_.configure();
+  listener_.keep_claims();
   postgres::guard([&] {
     if (!listener_.sockets().front().tells_drops()) {
       ereport(WARNING,
@@ -205,9 +206,12 @@ void Worker::reload() {
     // First, since it can do its part where an address cannot be had.
     inbox_.set_filter(Listener::allowed_sources());
     // What waits at an address that is given up was sent to a listener that was there.
-    const std::vector<transport::UdpSocket> given_up = listener_.configure();
-    inbox_.receive(given_up, kMostAtEnd);
-    survey();
+    {
+      const std::vector<transport::UdpSocket> given_up = listener_.configure();
+      inbox_.receive(given_up, kMostAtEnd);
+      survey();
+    }
+    listener_.keep_claims();
   } catch (const postgres::Error& error) {
     failure = error;
   }
@@ -339,6 +343,11 @@ void Worker::leave() noexcept {
               static_cast<unsigned long long>(last.lost_lines),
               static_cast<unsigned long long>(unwritten + counts.kernel_drops + counts.truncated),
               static_cast<unsigned long long>(counts.filtered))));
+}
+
+void Worker::close() noexcept {
+  catcher_.stop();
+  listener_.close();
 }
 
 }  // namespace influx::worker

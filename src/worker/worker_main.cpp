@@ -50,6 +50,10 @@ void leave(int, Datum worker) {
   reinterpret_cast<Worker*>(DatumGetPointer(worker))->leave();
 }
 
+void close_sockets(int, Datum worker) {
+  reinterpret_cast<Worker*>(DatumGetPointer(worker))->close();
+}
+
 }  // namespace
 
 INFLUX_WORKER(WorkerMain) {
@@ -69,6 +73,7 @@ INFLUX_WORKER(WorkerMain) {
     influx::worker::take_overrides(arguments, lifecycle->registration(), true);
     worker = influx::postgres::make_in_context<Worker>(TopMemoryContext, arguments,
                                                        lifecycle->registration());
+    before_shmem_exit(close_sockets, PointerGetDatum(worker));
     worker->listen();
     before_shmem_exit(leave, PointerGetDatum(worker));
   });

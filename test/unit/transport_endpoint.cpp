@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "influx/transport/endpoint.h"
+#include "influx/transport/endpoint_key.h"
 
 namespace influx::transport {
 namespace {
@@ -222,8 +223,10 @@ TEST(TransportEndpoint, WithAnotherPort) {
 }
 
 // In both directions.
-bool overlap(const Endpoint& one, const Endpoint& other) {
-  EXPECT_EQ(one.overlaps(other), other.overlaps(one)) << one.text() << " " << other.text();
+bool overlap(const Endpoint& left, const Endpoint& right) {
+  const EndpointKey one(left);
+  const EndpointKey other(right);
+  EXPECT_EQ(one.overlaps(other), other.overlaps(one)) << left.text() << " " << right.text();
   return one.overlaps(other);
 }
 
@@ -242,6 +245,35 @@ TEST(TransportEndpoint, Overlaps) {
   EXPECT_FALSE(overlap(v6(in6addr_loopback, 1), v6(in6addr_any, 2)));
   EXPECT_FALSE(overlap(v4(INADDR_ANY, 1), v6(in6addr_any, 1)));
   EXPECT_FALSE(overlap(Endpoint{}, Endpoint{}));
+}
+
+// Spellings of one address to the kernel.
+TEST(TransportEndpoint, OverlapsByWhatTheKernelTells) {
+  const auto mapped = [](std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d) {
+    in6_addr host{};
+    host.s6_addr[10] = host.s6_addr[11] = 0xff;
+    host.s6_addr[12] = a;
+    host.s6_addr[13] = b;
+    host.s6_addr[14] = c;
+    host.s6_addr[15] = d;
+    return host;
+  };
+  EXPECT_TRUE(overlap(v6(mapped(127, 0, 0, 1), 1), v4(INADDR_LOOPBACK, 1)));
+  EXPECT_TRUE(overlap(v6(mapped(0, 0, 0, 0), 1), v4(INADDR_LOOPBACK, 1)));
+  EXPECT_FALSE(overlap(v6(mapped(127, 0, 0, 1), 1), v6(in6addr_any, 1)));
+  EXPECT_TRUE(overlap(v6(in6addr_loopback, 1, 1), v6(in6addr_loopback, 1)));
+  EXPECT_TRUE(overlap(v6(in6addr_loopback, 1, 1), v6(in6addr_loopback, 1, 2)));
+  EXPECT_TRUE(overlap(v6(link_local(), 1, 1), v6(link_local(), 1)));
+  EXPECT_TRUE(overlap(v6(link_local(), 1, 1), v6(link_local(), 1, 1)));
+  EXPECT_FALSE(overlap(v6(link_local(), 1, 1), v6(link_local(), 1, 2)));
+}
+
+TEST(TransportEndpoint, KeysKeepWhatIsShown) {
+  for (const Endpoint& endpoint : {v4(INADDR_LOOPBACK, 8089), v4(INADDR_ANY, 65535),
+                                   v6(in6addr_any, 1), v6(link_local(), 8089, 1)}) {
+    EXPECT_EQ(EndpointKey(endpoint).endpoint(), endpoint);
+  }
+  EXPECT_EQ(EndpointKey(Endpoint{}).endpoint().text(), "unknown address");
 }
 
 }  // namespace

@@ -47,6 +47,11 @@ const char* printable(std::string_view bytes, std::size_t most, int encoding);
 /// The same for the text of a report, of the server's encoding.
 const char* printable(const char* text);
 
+/// A copy of `text`, which a process of a database of that encoding has left in shared memory. What
+/// it has beyond ASCII cannot be shown where this database has another encoding, or where it is the
+/// name of something that all databases share.
+char* readable(const char* text, int encoding);
+
 /// A text datum with the bytes of `text`, which is of the server's encoding.
 Datum text_datum(std::string_view text);
 

@@ -31,10 +31,6 @@ struct Endpoint {
   std::uint16_t port() const noexcept;
   /// The same address with another port. An endpoint of an unknown family is returned as it is.
   Endpoint with_port(std::uint16_t port) const noexcept;
-  /// Whether sockets bound to both would get datagrams that are meant for one address and port: the
-  /// same family and port, and the same address, or one is every address of the family. An IPv6
-  /// address takes no IPv4, see UdpSocket.
-  bool overlaps(const Endpoint& other) const noexcept;
   /// Whether both name the same family, address and port.
   friend bool operator==(const Endpoint& left, const Endpoint& right) noexcept;
 };

@@ -20,7 +20,7 @@ inline constexpr const char* kAddressesOfListener = "the addresses of the listen
 AddressList addresses_of_settings();
 
 /// What `addresses` mean on `port`, each endpoint once. Throws postgres::Error where the list is
-/// malformed, or one of them cannot be resolved.
+/// malformed, one of them cannot be resolved, or there are more than kMostAddresses.
 std::vector<transport::Endpoint> resolve(const AddressList& addresses, std::uint16_t port);
 
 /// Whether binding failed because the kernel was built or configured without the family of the

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "influx/worker/claims.h"
 #include "influx/worker/registry.h"
 #include "influx/worker/shared_counters.h"
 
@@ -12,6 +13,8 @@ struct Entry {
   /// Written under the table's lock. Its counts, `counters` and `batches`, are those at the last
   /// reset: what is shown is what was counted since.
   ListenerStatus status;
+  /// Of its process, written under the table's lock by that alone.
+  Claims claims;
   // Written by the listener without a lock.
   SharedCounters counters;
   SharedBuckets batch_rows;

@@ -3,6 +3,7 @@
 #include "influx/postgres/server.h"
 #include "influx/transport/source_filter.h"
 #include "influx/transport/udp_socket.h"
+#include "influx/worker/registration.h"
 
 namespace influx::worker {
 
@@ -12,13 +13,20 @@ namespace influx::worker {
 /// Its methods throw postgres::Error, and log.
 class Listener {
  public:
-  explicit Listener(std::uint16_t port) noexcept : port_(port) {}
+  /// `registration` is where endpoints are claimed, and outlives it.
+  Listener(std::uint16_t port, Registration& registration) noexcept
+      : port_(port), registration_(registration) {}
 
   /// Opens a socket for each address of the settings that has none, and gives up those that are not
-  /// named any more. Returns these, still open, so that what waits there can be received first. An
-  /// address family that this machine does not have is passed over, as long as one address is left.
-  /// Where an address cannot be bound, what was open before stays, and it throws.
+  /// named any more. Returns these, still open, so that what waits there can be received first;
+  /// when they are closed, keep_claims() is to be called. An address family that this machine does
+  /// not have is passed over, as long as one address is left. Where an address cannot be bound, or
+  /// another listener has it, what was open before stays, and it throws.
   std::vector<transport::UdpSocket> configure();
+  /// Lets other listeners have what this one has closed.
+  void keep_claims();
+  /// Closes all sockets.
+  void close() noexcept { sockets_.clear(); }
 
   /// From whom datagrams are taken, as `influx.allowed_sources` says now; logged where not from
   /// everybody.
@@ -32,9 +40,12 @@ class Listener {
   std::size_t read_buffer() const noexcept { return read_buffer_; }
 
  private:
+  void claim(std::span<const transport::Endpoint> endpoints);
+  std::vector<transport::UdpSocket> open(std::span<const transport::Endpoint> endpoints);
   void set_read_buffers();
 
   std::uint16_t port_;
+  Registration& registration_;
   std::vector<transport::UdpSocket> sockets_;
   std::size_t read_buffer_ = 0;
 };

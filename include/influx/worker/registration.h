@@ -1,5 +1,6 @@
 #pragma once
 
+#include "influx/worker/claims.h"
 #include "influx/worker/registry.h"
 
 namespace influx::worker {
@@ -26,6 +27,13 @@ class Registration {
   /// The number of failures in a row.
   int failures() const noexcept;
   void set_failures(int failures) noexcept;
+
+  /// Claims endpoints, which the process then may bind, beside those that it has. Nothing, where
+  /// another listener has claimed one that overlaps; that one then is in `claimant`. REQUIRES: no
+  /// more than kMostAddresses endpoints, and no more claims before.
+  bool claim(std::span<const transport::EndpointKey> wanted, Claimant* claimant) noexcept;
+  /// Gives up all claims but those of `bound`. What is not claimed must not be bound any more.
+  void keep_claims(std::span<const transport::EndpointKey> bound) noexcept;
 
   /// Shows the sockets that the process has opened.
   void set_sockets(std::string_view addresses, std::size_t read_buffer) noexcept;

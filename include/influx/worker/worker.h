@@ -28,6 +28,9 @@ class Worker {
 
   /// Stops the thread and logs the totals. Called when the process exits, in whatever way.
   void leave() noexcept;
+  /// Closes the sockets. Called when the process exits, after leave() and before its registration
+  /// ends: by then nothing of it takes datagrams that are another listener's.
+  void close() noexcept;
 
  private:
   void describe_process();
