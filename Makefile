@@ -7,7 +7,7 @@
 #   make sanitize                           regression and TAP tests with the module under ASan and UBSan
 #   make bench                              benchmarks; see docs/performance.md
 #   make dist                               build/dist/influx-VERSION.tar.gz and .zip, of what is committed
-#   make lint                               clang-format, clang-tidy, cppcheck
+#   make lint                               clang-format, clang-tidy, cppcheck, test/lint
 
 EXTENSION = influx
 DATA = $(wildcard influx--*.sql)

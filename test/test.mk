@@ -120,11 +120,11 @@ CXX_FILES = $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*
 SERVER_INCLUDES = -isystem $(shell $(PG_CONFIG) --includedir-server)
 LINT_FLAGS = -std=c++20 -Iinclude -Wno-register -DINFLUX_VERSION='"$(RELEASE)"'
 
-.PHONY: format lint lint-format lint-tidy lint-cppcheck
+.PHONY: format lint lint-format lint-tidy lint-cppcheck lint-frames
 format:
 	clang-format-14 -i $(CXX_FILES)
 
-lint: lint-format lint-tidy lint-cppcheck
+lint: lint-format lint-tidy lint-cppcheck lint-frames
 
 lint-format:
 	clang-format-14 --dry-run --Werror $(CXX_FILES)
@@ -136,6 +136,11 @@ lint-tidy:
 lint-cppcheck:
 	cppcheck --std=c++20 --language=c++ --enable=warning,performance,portability --inline-suppr \
 	  --error-exitcode=1 --quiet -j $(shell nproc) -Iinclude $(SOURCES)
+
+# Floor 0 calls nothing of the server.
+lint-frames:
+	test/lint/run $(shell $(PG_CONFIG) --includedir-server) \
+	  $(filter-out src/line_protocol/% src/transport/%,$(SOURCES))
 
 # --- benchmarks -----------------------------------------------------------------------------------
 include test/bench/bench.mk
