@@ -69,6 +69,19 @@ void Ingestor::add(std::string_view text, const Origin& origin) {
   map_lines(1, origin_index);
 }
 
+std::string_view Ingestor::add_some(std::string_view text, const Origin& origin,
+                                    std::uint32_t* number) {
+  if (!make_room(kMostLinesOfBatch, 1)) throw std::bad_alloc();
+  const auto origin_index = static_cast<std::uint32_t>(origins_.size());
+  origins_.push_back(origin);
+  parser_.poll_by(postgres::check_interrupts);
+  parser_.reset(text);
+  map_lines(*number, origin_index, kMostLinesOfBatch, kMostBytesOfBatch);
+  parser_.poll_by(nullptr);
+  *number += static_cast<std::uint32_t>(parser_.next_line_number()) - 1;
+  return parser_.rest();
+}
+
 bool Ingestor::has_room_for(std::size_t bytes) const noexcept {
   // A line has a byte at least.
   const std::size_t lines = deferred_.size() + bytes;
@@ -99,9 +112,13 @@ bool Ingestor::make_room(std::size_t lines, std::size_t origins) {
   }
 }
 
-/// Maps the lines of the parser up to its end. A line that is an error of the server is put aside.
-/// `first_number` is the number of the first line in its origin.
-void Ingestor::map_lines(std::uint32_t first_number, std::uint32_t origin) {
+/// Maps the lines of the parser up to its end, or until there were so many of them, or they took so
+/// many bytes. A line that is an error of the server is put aside. `first_number` is the number of
+/// the first line in its origin.
+void Ingestor::map_lines(std::uint32_t first_number, std::uint32_t origin, std::size_t most_lines,
+                         std::size_t most_bytes) {
+  const std::size_t bytes = parser_.rest().size();
+  std::size_t lines = 0;
   for (;;) {
     Line line;
     const auto failure = attempt(transactions_, [&] {
@@ -109,12 +126,15 @@ void Ingestor::map_lines(std::uint32_t first_number, std::uint32_t origin) {
       postgres::in_context(row_memory_, [&] {
         for (;;) {
           line = {};
+          if (lines == most_lines || bytes - parser_.rest().size() >= most_bytes) return;
           const Parser::Result result = parser_.next();
           if (result == Parser::Result::kEnd) return;
           ++lines_;
+          ++lines;
           line = {parser_.line(),
                   first_number + static_cast<std::uint32_t>(parser_.line_number()) - 1, origin};
           MemoryContextReset(row_memory_);
+          CHECK_FOR_INTERRUPTS();
           if (result == Parser::Result::kError) {
             refuse_malformed(line);
           } else {

@@ -74,6 +74,8 @@ bool Ingestor::extend(const Extension& extension) {
     transactions_.begin();
     MemoryContextReset(row_memory_);
     error = postgres::in_context(row_memory_, [&] { return extender_.extend(extension); });
+    // It is about the call, and not about the table.
+    if (error != nullptr && postgres::is_interrupt(error->sqlerrcode)) ReThrowError(error);
     transactions_.commit();
   });
   if (error != nullptr) failure = error_of(*error);

@@ -107,6 +107,7 @@ RowMapper::Result RowMapper::map(const Table& table, const Point& point, std::in
   JsonObject tags;
   ColumnIndex* hint = table.tag_hints.data();
   for (const auto& tag : point.tags) {
+    CHECK_FOR_INTERRUPTS();
     if (place(table, tag.key, tag.value, ColumnRole::kTag, hint++)) continue;
     if (table.tags == kNoColumn) return Result::kRefused;
     tags.add(tag.key, tag.value);
@@ -114,6 +115,7 @@ RowMapper::Result RowMapper::map(const Table& table, const Point& point, std::in
   JsonObject fields;
   hint = table.field_hints.data();
   for (const auto& field : point.fields) {
+    CHECK_FOR_INTERRUPTS();
     const bool placed = place(table, field.key, field.value, ColumnRole::kField, hint);
     field_columns_.push_back(placed ? *hint : kNoColumn);
     ++hint;
@@ -242,9 +244,11 @@ RowMapper::Result RowMapper::map_missing(const Point& point, bool by_user) {
     return true;
   };
   for (const auto& tag : point.tags) {
+    CHECK_FOR_INTERRUPTS();
     if (!check(tag.key, ColumnRole::kTag, ValueType::kString)) return Result::kRefused;
   }
   for (const auto& field : point.fields) {
+    CHECK_FOR_INTERRUPTS();
     if (!check(field.key, ColumnRole::kField, field.value.type)) return Result::kRefused;
   }
   return Result::kNeedsExtension;

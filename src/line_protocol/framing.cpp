@@ -2,13 +2,26 @@
 
 namespace influx::line_protocol {
 
-std::size_t find_end_of_refused_line(std::string_view text, std::size_t noticed_at) noexcept {
+namespace {
+
+/// Bytes between two calls of a function that polls.
+constexpr std::size_t kPollBytes = std::size_t{1024} * 1024;
+
+}  // namespace
+
+std::size_t find_end_of_refused_line(std::string_view text, std::size_t noticed_at,
+                                     void (*poll)()) {
+  std::size_t next_poll = poll != nullptr ? kPollBytes : text.size();
   bool behind_space = false;
   bool in_string = false;
   std::size_t equals = 0;
   std::size_t commas = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char byte = text[i];
+    if (i >= next_poll) {
+      poll();
+      next_poll += kPollBytes;
+    }
     if (byte == '\\') {
       if (i + 1 < text.size() && (in_string || text[i + 1] != '\n')) ++i;
     } else if (in_string) {

@@ -6,6 +6,9 @@
 namespace influx::line_protocol {
 namespace {
 
+/// Comparisons between two calls of a function that polls, less one.
+constexpr std::uint32_t kPollMask = 0xFFFF;
+
 template <class Word>
 std::uint64_t load(const char* at) noexcept {
   Word word = 0;
@@ -51,8 +54,10 @@ void KeySet::add(std::string_view key) {
 }
 
 // Brings equal keys together, the earliest in front, and tells whether there are any.
-bool KeySet::sort() noexcept {
-  std::sort(entries_.begin(), entries_.end(), [](const Entry& left, const Entry& right) {
+bool KeySet::sort(void (*poll)()) {
+  std::uint32_t comparisons = 0;
+  std::sort(entries_.begin(), entries_.end(), [&](const Entry& left, const Entry& right) {
+    if (poll != nullptr && (++comparisons & kPollMask) == 0) poll();
     if (left.signature != right.signature) return left.signature < right.signature;
     if (const int order = left.key.compare(right.key); order != 0) return order < 0;
     return left.index < right.index;

@@ -26,6 +26,7 @@ void Parser::reset(std::string_view input) {
   end_ = input.data() + input.size();
   next_line_number_ = 1;
   line_number_ = 0;
+  polled_at_ = next_line_;
   line_ = {};
   point_ = {};
   error_ = {};
@@ -40,6 +41,7 @@ Parser::Result Parser::next() {
     line_start_ = next_line_;
     line_number_ = next_line_number_;
     at_ = skip_spaces(line_start_, end_);
+    poll();
     const bool is_comment = at_ != end_ && *at_ == '#';
     if (!is_comment && !at_line_end()) {
       if (read_point()) {
@@ -72,11 +74,11 @@ void Parser::end_point() noexcept {
   next_line_number_ = line_number_ + 1 + line_feeds_;
 }
 
-void Parser::end_refused_line() noexcept {
+void Parser::end_refused_line() {
   const char* const start = skip_spaces(line_start_, end_);
   const char* const noticed_at = line_start_ + error_.position;
-  const std::size_t size =
-      find_end_of_refused_line(between(start, end_), static_cast<std::size_t>(noticed_at - start));
+  const std::size_t size = find_end_of_refused_line(
+      between(start, end_), static_cast<std::size_t>(noticed_at - start), poll_);
   const char* line_end = start + size;
   next_line_ = behind_line_end(line_end, end_);
   next_line_number_ =
@@ -115,9 +117,10 @@ bool Parser::read_tags() {
   const char* const start = at_;
   while (at_ != end_ && *at_ == ',') {
     ++at_;
+    poll();
     if (!read_tag()) return false;
   }
-  return !keys_.has_duplicates<Tag>(tags_) || fail_for_duplicate_tag(start);
+  return !keys_.has_duplicates<Tag>(tags_, poll_) || fail_for_duplicate_tag(start);
 }
 
 bool Parser::read_tag() {

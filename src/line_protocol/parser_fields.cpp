@@ -30,6 +30,7 @@ bool Parser::read_fields() {
   }
   // What is left of the fields is read without expecting anything.
   while (more_fields_) {
+    poll();
     if (!read_field()) return false;
   }
   learn_field_keys(expected);
@@ -112,7 +113,7 @@ void Parser::learn_field_keys(const FieldKeys* expected) {
   point_.field_keys = {};
   const FieldKeys* keys = known_field_keys_.find(raw_keys_);
   if (keys == nullptr) {
-    if (keys_.has_duplicates<Field>(fields())) return drop_overwritten_fields();
+    if (keys_.has_duplicates<Field>(fields(), poll_)) return drop_overwritten_fields();
     keys = known_field_keys_.insert(raw_keys_, fields(), expected);
     if (keys == nullptr) return;
   }

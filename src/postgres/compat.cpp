@@ -86,6 +86,8 @@ bool input_value(FmgrInfo* function, char* text, Oid io_parameter, int32 type_mo
 #else
   *error = in_subtransaction(
       [&] { *value = InputFunctionCall(function, text, io_parameter, type_modifier); });
+  // A function of the user may take its time. What ends it is not about the text.
+  if (*error != nullptr && is_interrupt((*error)->sqlerrcode)) ReThrowError(*error);
   return *error == nullptr;
 #endif
 }

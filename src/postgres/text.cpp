@@ -13,8 +13,34 @@ std::string_view from_utf8(std::string_view text) {
   return converted == text.data() ? text : std::string_view(converted);
 }
 
+namespace {
+
+/// A text beyond this is converted in parts, which end with a line: the server takes room for four
+/// times the text, and lets nobody interrupt it.
+constexpr std::size_t kConvertedAtOnce = std::size_t{1024} * 1024;
+
+std::string_view long_to_utf8(std::string_view text) {
+  StringInfoData converted;
+  initStringInfo(&converted);
+  while (!text.empty()) {
+    CHECK_FOR_INTERRUPTS();
+    const std::size_t line_feed =
+        text.size() > kConvertedAtOnce ? text.find('\n', kConvertedAtOnce) : text.npos;
+    const std::size_t size = line_feed == text.npos ? text.size() : line_feed + 1;
+    const char* part = pg_server_to_any(text.data(), static_cast<int>(size), PG_UTF8);
+    const bool is_copy = part != text.data();
+    appendBinaryStringInfo(&converted, part, static_cast<int>(is_copy ? std::strlen(part) : size));
+    if (is_copy) pfree(const_cast<char*>(part));
+    text.remove_prefix(size);
+  }
+  return {converted.data, static_cast<std::size_t>(converted.len)};
+}
+
+}  // namespace
+
 std::string_view to_utf8(std::string_view text) {
   if (!converts_text()) return text;
+  if (text.size() > kConvertedAtOnce) return long_to_utf8(text);
   const char* converted = pg_server_to_any(text.data(), static_cast<int>(text.size()), PG_UTF8);
   return converted == text.data() ? text : std::string_view(converted);
 }

@@ -49,12 +49,17 @@ INFLUX_FUNCTION(influx_insert_lines) {
   influx::sql::check_schema(namespace_oid, GetUserId());
   auto* call = influx::postgres::make_in_context<Call>(CurrentMemoryContext, namespace_oid,
                                                        influx::sql::precision_argument(fcinfo, 2));
-  const std::string_view lines = influx::postgres::to_utf8(influx::sql::text_argument(fcinfo, 1));
+  std::string_view lines = influx::postgres::to_utf8(influx::sql::text_argument(fcinfo, 1));
 
   SPI_connect();
-  call->ingestor.add(lines, {influx::sql::statement_time_ns(), {}});
-  call->ingestor.store();
-  call->ingestor.clear();
+  // A batch at a time: what a batch needs beside its text is several times as large as that.
+  const std::int64_t now_ns = influx::sql::statement_time_ns();
+  std::uint32_t number = 1;
+  while (!lines.empty()) {
+    lines = call->ingestor.add_some(lines, {now_ns, {}}, &number);
+    call->ingestor.store();
+    call->ingestor.clear();
+  }
   SPI_finish();
   PG_RETURN_INT64(static_cast<int64>(call->ingestor.stored()));
 }

@@ -18,11 +18,15 @@ using influx::postgres::text_datum;
 
 void put_point(ReturnSetInfo* result, const Point& point, std::int64_t received_ns) {
   JsonObject tags;
-  for (const auto& tag : point.tags)
+  for (const auto& tag : point.tags) {
+    CHECK_FOR_INTERRUPTS();
     tags.add(tag.key, tag.value);
+  }
   JsonObject fields;
-  for (const auto& field : point.fields)
+  for (const auto& field : point.fields) {
+    CHECK_FOR_INTERRUPTS();
     fields.add(field.key, field.value);
+  }
   const std::int64_t time_ns = point.timestamp.value_or(received_ns);
   Datum values[] = {text_datum(influx::postgres::from_utf8(point.measurement)),
                     TimestampTzGetDatum(influx::ingest::timestamp_of(time_ns)), tags.finish(),
@@ -42,8 +46,10 @@ INFLUX_FUNCTION(influx_parse) {
   MemoryContext row =
       AllocSetContextCreate(CurrentMemoryContext, "influx row", ALLOCSET_DEFAULT_SIZES);
 
+  parser->poll_by(influx::postgres::check_interrupts);
   parser->reset(influx::postgres::to_utf8(influx::sql::text_argument(fcinfo, 0)));
   for (;;) {
+    CHECK_FOR_INTERRUPTS();
     switch (parser->next()) {
       case Parser::Result::kEnd:
         PG_RETURN_NULL();

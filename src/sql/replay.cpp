@@ -37,10 +37,7 @@ class PartsOfTransaction : public influx::ingest::TransactionControl {
   }
   bool recover(int sqlstate) override {
     // A cancel, and the caller's own lock_timeout, are about the call.
-    if (ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION) ||
-        sqlstate == ERRCODE_LOCK_NOT_AVAILABLE) {
-      return false;
-    }
+    if (postgres::is_interrupt(sqlstate) || sqlstate == ERRCODE_LOCK_NOT_AVAILABLE) return false;
     MemoryContext context = CurrentMemoryContext;
     if (open_) postgres::detail::roll_back_subtransaction(before_);
     MemoryContextSwitchTo(context);
@@ -69,6 +66,8 @@ class NoteRefusals : public influx::ingest::RefusalHandler {
     if (refused_.size() <= line.origin) refused_.resize(line.origin + 1, false);
     refused_[line.origin] = true;
   }
+  /// Forgets what was noted: the ingestor begins another batch.
+  void clear() noexcept { refused_.clear(); }
   bool refused(std::size_t origin) const noexcept {
     return origin < refused_.size() && refused_[origin];
   }
@@ -143,15 +142,41 @@ void remove_rows(Oid table, Datum* ids, int count) {
   postgres::become_again(caller);
 }
 
-void store_rows(const Rejects& rejects, std::uint64_t first, std::uint64_t end,
-                Ingestor& ingestor) {
+/// Gives rows from `first` on to the ingestor, as many as make a batch of moderate size and not
+/// beyond `end`, and stores them. Returns the first row that is left.
+std::uint64_t store_some(const Rejects& rejects, std::uint64_t first, std::uint64_t end,
+                         Ingestor& ingestor) {
   bool is_null = false;
-  for (std::uint64_t row = first; row < end; ++row) {
+  std::size_t bytes = 0;
+  std::uint64_t row = first;
+  while (row < end && row - first < Ingestor::kMostLinesOfBatch &&
+         bytes < Ingestor::kMostBytesOfBatch) {
     const Datum time = rejects.value(row, kTime, &is_null);
-    ingestor.add(rejects.text_at(row, kLine),
-                 {influx::ingest::nanoseconds_of(DatumGetTimestampTz(time)), {}});
+    const std::string_view line = rejects.text_at(row, kLine);
+    ingestor.add(line, {influx::ingest::nanoseconds_of(DatumGetTimestampTz(time)), {}});
+    bytes += line.size();
+    ++row;
   }
   ingestor.store(true);
+  return row;
+}
+
+/// Stores the rows from `first` to before `end`. Writes the ids of those that were stored to `ids`,
+/// and returns their number.
+int store_rows(const Rejects& rejects, std::uint64_t first, std::uint64_t end, Replay& replay,
+               Datum* ids) {
+  bool is_null = false;
+  int count = 0;
+  while (first < end) {
+    const std::uint64_t next = store_some(rejects, first, end, replay.ingestor);
+    for (std::uint64_t row = first; row < next; ++row) {
+      if (!replay.refusals.refused(row - first)) ids[count++] = rejects.value(row, kId, &is_null);
+    }
+    replay.ingestor.clear();
+    replay.refusals.clear();
+    first = next;
+  }
+  return count;
 }
 
 /// Stores the rows from `first` to before `end`, which are of one schema and precision. Writes the
@@ -167,18 +192,11 @@ int replay_rows(const Rejects& rejects, std::uint64_t first, std::uint64_t end, 
   }
   auto* replay = postgres::make_in_context<Replay>(CurrentMemoryContext, namespace_oid, *precision);
   try {
-    postgres::guard([&] { store_rows(rejects, first, end, replay->ingestor); });
+    return postgres::guard([&] { return store_rows(rejects, first, end, *replay, ids); });
   } catch (...) {
     replay->transaction.abandon();
     throw;
   }
-  bool is_null = false;
-  int count = 0;
-  for (std::uint64_t row = first; row < end; ++row) {
-    if (!replay->refusals.refused(row - first)) ids[count++] = rejects.value(row, kId, &is_null);
-  }
-  replay->ingestor.clear();
-  return count;
 }
 
 }  // namespace
@@ -205,6 +223,7 @@ INFLUX_FUNCTION(influx_replay) {
         static_cast<Datum*>(palloc_extended(sizeof(Datum) * (rejects.count + 1), MCXT_ALLOC_HUGE));
     for (std::uint64_t first = 0; first < rejects.count;) {
       std::uint64_t end = first + 1;
+      CHECK_FOR_INTERRUPTS();
       while (end < rejects.count &&
              rejects.text_at(end, kSchema) == rejects.text_at(first, kSchema) &&
              rejects.text_at(end, kPrecision) == rejects.text_at(first, kPrecision)) {

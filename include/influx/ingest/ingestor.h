@@ -48,6 +48,16 @@ class Ingestor : private UnwrittenRows {
   /// Parses `text` and maps its points to rows.
   void add(std::string_view text, const Origin& origin);
 
+  /// The same for a text of any length: maps lines from its start on, as many as make a batch of
+  /// moderate size, and returns what is left of the text. `number` is that of the first line, and
+  /// becomes that of the first one left. Interrupts end it, by postgres::ServerError.
+  std::string_view add_some(std::string_view text, const Origin& origin, std::uint32_t* number);
+
+  /// How many lines, or bytes, make a batch for add_some(), and are to for others who add texts
+  /// without end: what a batch needs beside the texts is bounded by it.
+  static constexpr std::size_t kMostLinesOfBatch = 20'000;
+  static constexpr std::size_t kMostBytesOfBatch = std::size_t{1024} * 1024;
+
   /// The number of lines of the batch, apart from refused ones and those that wait for a table.
   std::size_t pending() const noexcept { return pending_; }
 
@@ -113,7 +123,8 @@ class Ingestor : private UnwrittenRows {
 
   bool has_room_for(std::size_t bytes) const noexcept;
   bool make_room(std::size_t lines, std::size_t origins);
-  void map_lines(std::uint32_t first_number, std::uint32_t origin);
+  void map_lines(std::uint32_t first_number, std::uint32_t origin,
+                 std::size_t most_lines = SIZE_MAX, std::size_t most_bytes = SIZE_MAX);
   void map_point(const Line& line);
   void put_aside(const Line& line, const postgres::Error& error);
   bool may_create(const Line& line, std::string_view measurement);

@@ -16,6 +16,8 @@ namespace influx::line_protocol {
 /// walk that needs no valid line (protocol: errors and recovery): a backslash hides the next byte,
 /// but no line feed outside a string; behind the first space a quote opens a string if more equals
 /// signs than commas were seen since that space, and the next quote closes it.
-std::size_t find_end_of_refused_line(std::string_view text, std::size_t noticed_at) noexcept;
+/// `poll`, if it is not null, is called now and then in a long text; nothing throws but it.
+std::size_t find_end_of_refused_line(std::string_view text, std::size_t noticed_at,
+                                     void (*poll)() = nullptr);
 
 }  // namespace influx::line_protocol

@@ -22,9 +22,11 @@ std::uint64_t key_signature(std::string_view key) noexcept;
 /// The memory is kept from line to line.
 class KeySet {
  public:
-  /// Whether two of `items`, which are tags or fields, have the same key. May throw std::bad_alloc.
+  /// Whether two of `items`, which are tags or fields, have the same key. May throw std::bad_alloc,
+  /// and what `poll` throws, which is called now and then where there are very many, if it is not
+  /// null.
   template <class Item>
-  bool has_duplicates(std::span<const Item> items) {
+  bool has_duplicates(std::span<const Item> items, void (*poll)() = nullptr) {
     if (items.size() <= kFewKeys) {
       std::array<std::uint64_t, kFewKeys> signatures;
       for (std::size_t i = 0; i < items.size(); ++i)
@@ -34,7 +36,7 @@ class KeySet {
     entries_.clear();
     for (const Item& item : items)
       add(item.key);
-    return sort();
+    return sort(poll);
   }
 
   /// For each key that equals an earlier one the index of the first that it equals, for any other
@@ -53,7 +55,7 @@ class KeySet {
 
   static bool are_distinct(std::span<const std::uint64_t> signatures) noexcept;
   void add(std::string_view key);
-  bool sort() noexcept;
+  bool sort(void (*poll)());
 
   std::vector<Entry> entries_;
   std::vector<std::size_t> first_occurrences_;

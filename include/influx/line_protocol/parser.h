@@ -37,7 +37,7 @@ namespace influx::line_protocol {
 /// no series or keys that are new.
 ///
 /// A parser may be used by one thread at a time. reset() and next() may throw std::bad_alloc, and
-/// nothing else does.
+/// next() what the function of poll_by() throws; nothing else does.
 class Parser {
  public:
   enum class Result : std::uint8_t { kPoint, kError, kEnd };
@@ -49,6 +49,10 @@ class Parser {
   explicit Parser(Precision precision) noexcept : precision_(precision) {}
   Parser(const Parser&) = delete;
   Parser& operator=(const Parser&) = delete;
+
+  /// From now on next() calls `poll` now and then, after some 256 kB: an input may be so large that
+  /// whoever waits for its end must be able to interrupt it. It may throw; reset() is to follow.
+  void poll_by(void (*poll)()) noexcept { poll_ = poll; }
 
   /// Starts over at the beginning of `input`.
   void reset(std::string_view input);
@@ -95,6 +99,12 @@ class Parser {
   template <unsigned Stops>
   bool read_name(std::string_view& name);
 
+  void poll() {
+    if (poll_ == nullptr || at_ - polled_at_ < kPollBytes) return;
+    polled_at_ = at_;
+    poll_();
+  }
+
   bool at_line_end() const noexcept { return is_line_end(at_, end_); }
   bool check_end_of_token() noexcept;
   bool take(const char* start, const Token& token, unsigned escapable, std::string_view& text);
@@ -105,13 +115,16 @@ class Parser {
   std::span<Field> fields() noexcept { return {fields_.data(), field_count_}; }
   void drop_overwritten_fields();
   void end_point() noexcept;
-  void end_refused_line() noexcept;
+  void end_refused_line();
 
   bool fail(ErrorCode code, const char* at) noexcept;
   bool fail_here(ErrorCode code) noexcept;
   bool fail_behind_key(ErrorCode missing_value) noexcept;
   bool fail_behind_value() noexcept;
   bool fail_for_duplicate_tag(const char* tags);
+
+  /// Read between two calls of the function of poll_by().
+  static constexpr std::ptrdiff_t kPollBytes = std::ptrdiff_t{256} * 1024;
 
   Precision precision_;
   Point point_;
@@ -125,6 +138,9 @@ class Parser {
   const char* at_ = nullptr;    // the next byte to read
   const char* end_ = nullptr;   // of the input
   std::size_t line_feeds_ = 0;  // in the strings of the line so far
+
+  void (*poll_)() = nullptr;
+  const char* polled_at_ = nullptr;  // where it was called last
 
   Series* series_ = nullptr;  // of the line, where it is known
   SeriesCache known_series_;

@@ -116,6 +116,19 @@ auto guard(Call&& call) -> decltype(call()) {
   detail::throw_server_error();
 }
 
+/// Whether an error of this SQLSTATE is no answer to what was tried, but ends it: a cancel, a
+/// timeout, the end of the server.
+inline bool is_interrupt(int sqlstate) noexcept {
+  return ERRCODE_TO_CATEGORY(sqlstate) == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION);
+}
+
+/// Lets whoever waits for this process interrupt it, from a frame that holds C++ objects: a cancel
+/// becomes a ServerError. For loops that may last, whatever they call.
+inline void check_interrupts() {
+  if (!INTERRUPTS_PENDING_CONDITION()) return;
+  guard([] { CHECK_FOR_INTERRUPTS(); });
+}
+
 /// A C++ exception on its way to become a server error: a ServerError as it was reported, an Error
 /// with its parts, std::bad_alloc as out of memory, anything else as an internal error. Plain data,
 /// used by the entry wrappers only.
