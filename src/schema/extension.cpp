@@ -106,6 +106,18 @@ void Extension::clear() {
   roles_.clear();
 }
 
+namespace {
+
+Objection no_room(std::string_view measurement, const char* schema) {
+  return {ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+          psprintf("table \"%s\" does not exist, and influx.max_tables allows no more",
+                   server_string(measurement)),
+          psprintf("Schema \"%s\" may have %d tables.", schema, postgres::settings.max_tables),
+          "Raise influx.max_tables, or drop tables that are not needed."};
+}
+
+}  // namespace
+
 bool Extender::may_create(std::string_view measurement, Objection* objection) {
   const auto no = [&](int sqlstate, const char* message) {
     *objection = {sqlstate, message, nullptr, nullptr};
@@ -118,12 +130,7 @@ bool Extender::may_create(std::string_view measurement, Objection* objection) {
   }
   const char* schema = postgres::schema_name(namespace_oid_);
   if (!limit_.has_room()) {
-    no(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-       psprintf("table \"%s\" does not exist, and influx.max_tables allows no more",
-                server_string(measurement)));
-    objection->detail =
-        psprintf("Schema \"%s\" may have %d tables.", schema, postgres::settings.max_tables);
-    objection->hint = "Raise influx.max_tables, or drop tables that are not needed.";
+    *objection = no_room(measurement, schema);
     return false;
   }
   const CreateFunction function = find_create_function(namespace_oid_);
@@ -226,39 +233,62 @@ void Extender::add_columns(const Extension& extension) const {
     separator = ", ";
   }
   run_utility(sql.data, schema);
+  CommandCounterIncrement();
+  // Others may have added theirs since the table was described. Now they cannot.
+  const std::size_t width = postgres::width_of(table);
+  const bool is_too_wide = width > static_cast<std::size_t>(postgres::settings.max_columns);
   for (const NewColumn& column : extension.columns) {
     if (column.shadowed) continue;
-    if (get_attnum(table, server_string(column.name)) == InvalidAttrNumber) {
-      fail_for_changed_name();
-    }
+    const char* added = server_string(column.name);
+    if (get_attnum(table, added) == InvalidAttrNumber) fail_for_changed_name();
+    if (is_too_wide && postgres::made_column(table, added)) require_room(column, width);
   }
 }
 
-void Extender::make_table(const Extension& extension) const {
+/// Makes the table, unless there is one.
+void Extender::make_table(const Extension& extension, bool existed) {
   const CreateFunction function = find_create_function(namespace_oid_);
-  if (!function.exists()) return create_table(extension);
-  Objection objection;
-  if (!is_trusted(function, namespace_oid_, &objection)) objection.raise();
-  call_create_function(function, extension);
+  limit_.start_making(function.exists());
+  if (function.exists()) {
+    Objection objection;
+    if (!is_trusted(function, namespace_oid_, &objection)) objection.raise();
+    call_create_function(function, extension);
+  } else {
+    create_table(extension);
+  }
+  CommandCounterIncrement();
+  if (existed || limit_.check_made()) return;
+  no_room(extension.measurement, postgres::schema_name(namespace_oid_)).raise();
 }
 
-ErrorData* Extender::try_to_extend(const Extension& extension) const {
+ErrorData* Extender::try_to_extend(const Extension& extension) {
   ErrorData* error = nullptr;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     error = postgres::in_subtransaction([&] {
       const bool existed = !extension.create || table_exists(extension);
       if (extension.create) {
-        make_table(extension);
+        make_table(extension, existed);
       } else {
         add_columns(extension);
       }
       note_changes(extension, existed);
     });
-    if (error == nullptr || !lost_race(error->sqlerrcode)) return error;
+    if (error == nullptr) return nullptr;
+    if (error->sqlerrcode == ERRCODE_TOO_MANY_COLUMNS && has_grown(extension)) return nullptr;
+    if (!lost_race(error->sqlerrcode)) return error;
     AcceptInvalidationMessages();
     if (extension.create && table_exists(extension)) return nullptr;
   }
   return error;
+}
+
+/// Whether others have added columns since the lines were mapped, which are to be mapped again
+/// then.
+bool Extender::has_grown(const Extension& extension) const {
+  if (extension.create) return false;
+  AcceptInvalidationMessages();
+  const Oid table = postgres::find_relation(server_string(extension.measurement), namespace_oid_);
+  return postgres::width_of(table) > extension.width;
 }
 
 /// Counts and announces what was made; somebody else may have been faster.

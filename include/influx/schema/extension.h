@@ -76,9 +76,10 @@ class Extender {
   void create_table(const Extension& extension) const;
 
  private:
-  ErrorData* try_to_extend(const Extension& extension) const;
+  ErrorData* try_to_extend(const Extension& extension);
   bool table_exists(const Extension& extension) const;
-  void make_table(const Extension& extension) const;
+  void make_table(const Extension& extension, bool existed);
+  bool has_grown(const Extension& extension) const;
   void call_create_function(const CreateFunction& function, const Extension& extension) const;
   void run_utility(const char* sql, const char* schema) const;
   void add_columns(const Extension& extension) const;

@@ -9,9 +9,10 @@ namespace influx::schema {
 /// What counts is what a measurement can be stored in: tables, partitioned tables, foreign tables
 /// and views. Partitions count with their table.
 ///
-/// The number is roughly true, so that a flood of names costs little: it is read from the catalog
-/// once in a second or less often, and the tables that were made since are added to it. What others
-/// make and drop is seen when it is read again.
+/// Whether there is room is roughly true, so that a flood of names costs little: the number is read
+/// from the catalog once in a second or less often, and the tables that were made since are added
+/// to it. What others make and drop is seen when it is read again. A table that was made on the
+/// ground of that is counted again, exactly, before it is committed: check_made().
 class TableLimit {
  public:
   explicit TableLimit(Oid namespace_oid) noexcept : namespace_oid_(namespace_oid) {}
@@ -19,6 +20,17 @@ class TableLimit {
   /// Whether one more table may be made, beside those that are promised. REQUIRES: a transaction.
   /// Raises.
   bool has_room();
+
+  /// To be called before a table is made, for check_made(). `by_user` tells that a function of the
+  /// user makes it, which may make others with it. REQUIRES: a transaction. Raises.
+  void start_making(bool by_user);
+
+  /// Whether the table that was just made, in the open transaction, is one that may be: with those
+  /// that others are making at the same moment there are no more than the limit. What else a
+  /// function of the user has made with it does not count. Two that make the last one at once may
+  /// both be told no; no limit is passed by the others waiting for one of them. REQUIRES: a
+  /// transaction. Raises.
+  bool check_made();
 
   /// Notes that a table is going to be made.
   void promise() noexcept { ++promised_; }
@@ -33,6 +45,8 @@ class TableLimit {
   Oid namespace_oid_;
   std::size_t tables_ = 0;
   std::size_t promised_ = 0;
+  std::size_t ours_ = 0;  ///< made by the transaction before start_making()
+  bool by_user_ = false;
   std::int64_t until_ns_ = 0;  ///< the count is good until then, on the monotonic clock
 };
 
