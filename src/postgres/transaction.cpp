@@ -86,6 +86,9 @@ ErrorData* detail::take_report(ErrorData* report) {
   const auto copy = [](const char* text) { return text == nullptr ? nullptr : pstrdup(text); };
   auto* taken = static_cast<ErrorData*>(palloc0(sizeof(ErrorData)));
   taken->elevel = report->elevel;
+  // Without these an error that is raised again would end the statement and tell nobody.
+  taken->output_to_server = report->output_to_server;
+  taken->output_to_client = report->output_to_client;
   taken->sqlerrcode = report->sqlerrcode;
   taken->message = copy(report->message);
   taken->detail = copy(report->detail);
