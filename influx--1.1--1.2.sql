@@ -43,3 +43,9 @@ COMMENT ON VIEW @extschema@.pg_stat_influx IS 'the listener processes of the ser
 REVOKE EXECUTE ON FUNCTION @extschema@.pg_stat_get_influx() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.pg_stat_get_influx() TO pg_monitor;
 GRANT SELECT ON @extschema@.pg_stat_influx TO pg_monitor;
+
+-- Refused lines -----------------------------------------------------------------------------------
+
+-- They are what strangers have sent: in a dump only where whoever makes it says so.
+SELECT pg_catalog.pg_extension_config_dump('@extschema@.influx_rejects',
+  'WHERE pg_catalog.current_setting(''influx.dump_rejects'', true) OPERATOR(pg_catalog.=) ''on''');

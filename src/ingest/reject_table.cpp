@@ -1,6 +1,7 @@
 #include "influx/ingest/reject_table.h"
 
 #include "influx/ingest/convert.h"
+#include "influx/ingest/trouble.h"
 #include "influx/line_protocol/utf8.h"
 #include "influx/postgres/settings.h"
 #include "influx/postgres/spi.h"
@@ -11,6 +12,9 @@
 namespace influx::ingest {
 
 namespace {
+
+/// Of each of the two parts of a reason: a trigger may say as much as it likes.
+constexpr std::size_t kMostBytesOfReason = 2000;
 
 const char* const kColumns[] = {"time",          "schema",       "port",        "role",
                                 "\"precision\"", "sender",       "sender_port", "measurement",
@@ -43,9 +47,12 @@ void RejectTable::keep(const Line& line, const Origin& origin, const Refusal& re
   try {
     Reject reject;
     reject.line = line.text;
-    reject.measurement = refusal.measurement;
-    reject.reason = refusal.message;
-    if (refusal.detail != nullptr) reject.reason.append(": ").append(refusal.detail);
+    // Of a malformed line it may be all of it.
+    reject.measurement = postgres::cut(refusal.measurement, NAMEDATALEN - 1, PG_UTF8);
+    reject.reason = postgres::cut(refusal.message, kMostBytesOfReason);
+    if (refusal.detail != nullptr) {
+      reject.reason.append(": ").append(postgres::cut(refusal.detail, kMostBytesOfReason));
+    }
     reject.position = refusal.position;
     reject.sqlstate = refusal.sqlstate;
     reject.received_ns = origin.received_ns;
@@ -53,7 +60,11 @@ void RejectTable::keep(const Line& line, const Origin& origin, const Refusal& re
       reject.sender = origin.sender.host();
       reject.sender_port = origin.sender.port();
     }
+    const std::size_t bytes = reject.bytes();
     waiting_.push_back(std::move(reject));
+    bytes_ += bytes;
+    while (!RejectBounds::fits(waiting_.size(), bytes_) && waiting_.size() > in_transaction_)
+      drop_oldest(1, "more came than influx.max_rejects and influx.max_reject_bytes let wait");
   } catch (const std::bad_alloc&) {
     drop(1, "out of memory");
   }
@@ -75,29 +86,39 @@ void RejectTable::write() {
     in_transaction_ = waiting_.size();
     return;
   }
-  if (error != nullptr) {
-    drop_waiting(error->message);
-    FreeErrorData(error);
-  } else if (waiting_.size() > static_cast<std::size_t>(postgres::settings.max_rejects)) {
-    drop_waiting("the table is locked");
+  if (error == nullptr) return;
+  bounds_.forget();
+  const Trouble trouble = trouble_of(error->sqlerrcode);
+  if (trouble != Trouble::kMoment && trouble != Trouble::kLock) {
+    drop_oldest(waiting_.size() - in_transaction_, error->message);
   }
+  FreeErrorData(error);
 }
 
 void RejectTable::insert_all(Oid table) {
   const postgres::FormerUser listener = postgres::become(postgres::owner_of(table));
   prepare(table);
-  for (std::size_t i = in_transaction_; i < waiting_.size(); ++i)
+  const std::size_t new_ones = waiting_.size() - in_transaction_;
+  const std::size_t most = bounds_.start(table, new_ones);
+  if (most < new_ones) {
+    drop_oldest(new_ones - most,
+                "the table has grown to more than twice influx.max_reject_bytes on disk");
+  }
+  std::size_t bytes = 0;
+  for (std::size_t i = in_transaction_; i < waiting_.size(); ++i) {
+    CHECK_FOR_INTERRUPTS();
     insert(table, waiting_[i]);
-  trim(table);
+    bytes += waiting_[i].bytes();
+  }
+  if (most > 0) bounds_.finish(table, most, bytes);
   postgres::become_again(listener);
 }
 
-/// Makes the plans, which name the table, for where it is now.
+/// Makes the plan, which names the table, for where it is now.
 void RejectTable::prepare(Oid table) {
   const char* qualified = postgres::qualified_name(table);
-  if (name_ == qualified && trim_plan_ != nullptr) return;
+  if (name_ == qualified && insert_plan_ != nullptr) return;
   if (insert_plan_ != nullptr) SPI_freeplan(std::exchange(insert_plan_, nullptr));
-  if (trim_plan_ != nullptr) SPI_freeplan(std::exchange(trim_plan_, nullptr));
 
   StringInfoData sql;
   initStringInfo(&sql);
@@ -109,16 +130,6 @@ void RejectTable::prepare(Oid table) {
     appendStringInfo(&sql, "%s$%d", i == 0 ? "" : ", ", i + 1);
   appendStringInfoChar(&sql, ')');
   insert_plan_ = postgres::prepare_and_keep(sql.data, kColumnCount, kTypes, {table});
-
-  // Rows that another listener is deleting, or a replay has taken, are left to it.
-  resetStringInfo(&sql);
-  appendStringInfo(
-      &sql,
-      "DELETE FROM %s WHERE id = ANY (ARRAY(SELECT id FROM %s WHERE id <= "
-      "(SELECT id FROM %s ORDER BY id DESC OFFSET $1 LIMIT 1) FOR UPDATE SKIP LOCKED))",
-      qualified, qualified, qualified);
-  const Oid type = INT8OID;
-  trim_plan_ = postgres::prepare_and_keep(sql.data, 1, &type, {table});
   name_ = qualified;
 }
 
@@ -154,14 +165,14 @@ void RejectTable::insert(Oid table, const Reject& reject) {
   postgres::execute_plan(insert_plan_, values, nulls, {table});
 }
 
-void RejectTable::trim(Oid table) {
-  Datum most = Int64GetDatum(postgres::settings.max_rejects);
-  postgres::execute_plan(trim_plan_, &most, nullptr, {table});
-}
-
-void RejectTable::drop_waiting(const char* reason) noexcept {
-  drop(waiting_.size() - in_transaction_, reason);
-  waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(in_transaction_), waiting_.end());
+/// Drops the oldest of those that no transaction has written.
+void RejectTable::drop_oldest(std::size_t count, const char* reason) noexcept {
+  const auto first = waiting_.begin() + static_cast<std::ptrdiff_t>(in_transaction_);
+  const auto last = first + static_cast<std::ptrdiff_t>(count);
+  for (auto reject = first; reject != last; ++reject)
+    bytes_ -= reject->bytes();
+  waiting_.erase(first, last);
+  drop(count, reason);
 }
 
 void RejectTable::drop(std::size_t count, const char* reason) noexcept {
@@ -172,9 +183,12 @@ void RejectTable::drop(std::size_t count, const char* reason) noexcept {
 void RejectTable::end(bool committed) noexcept {
   if (committed && in_transaction_ > 0) {
     written_ += in_transaction_;
+    for (std::size_t i = 0; i < in_transaction_; ++i)
+      bytes_ -= waiting_[i].bytes();
     waiting_.erase(waiting_.begin(),
                    waiting_.begin() + static_cast<std::ptrdiff_t>(in_transaction_));
   }
+  if (!committed) bounds_.forget();
   in_transaction_ = 0;
 }
 

@@ -152,6 +152,16 @@ void define_settings() {
   DefineCustomIntVariable("influx.max_rejects", "Most rows in the table influx_rejects.",
                           "When there are more, the oldest go.", &settings.max_rejects, 10000, 0,
                           10000000, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable("influx.max_reject_bytes",
+                          "Most bytes in the table influx_rejects, and of a listener's lines that "
+                          "wait to be put there.",
+                          "When there are more, the oldest go.", &settings.max_reject_bytes,
+                          16 * 1024, 1024, 1024 * 1024, PGC_SIGHUP, GUC_UNIT_KB, nullptr, nullptr,
+                          nullptr);
+  DefineCustomBoolVariable("influx.dump_rejects",
+                           "Whether pg_dump takes the rows of influx_rejects.",
+                           "They are what strangers have sent.", &settings.dump_rejects, false,
+                           PGC_USERSET, 0, nullptr, nullptr, nullptr);
   DefineCustomIntVariable("influx.max_reject_rate",
                           "Most lines that a listener puts into influx_rejects in a second.",
                           "Further ones are counted only.", &settings.max_reject_rate, 1000, 0,

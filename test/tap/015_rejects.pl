@@ -233,9 +233,18 @@ wait_for_value($node, q{SELECT encode(line, 'escape') FROM influx_rejects}, 't v
 wait_for_log($node, qr/DETAIL:  Some could not be kept: table "influx_rejects" of extension influx does not exist\./,
 	$offset, 'and the log says which were not');
 
-# A dump has them.
+# A dump has them where that is asked for.
+my $dumped = qr/COPY public\.influx_rejects .*\n.*\t\\\\x7420763d686f6d65\t/;
 my ($dump) = run_command([ 'pg_dump', '--data-only', $node->connstr('postgres') ]);
-like($dump, qr/COPY public\.influx_rejects .*\n.*\t\\\\x7420763d686f6d65\t/, 'they are part of a dump');
+unlike($dump, qr/7420763d686f6d65/, 'they are no part of a dump');
+{
+	local $ENV{PGOPTIONS} = '-c influx.dump_rejects=on';
+	($dump) = run_command([ 'pg_dump', '--data-only', $node->connstr('postgres') ]);
+	like($dump, $dumped, 'but where whoever makes it sets influx.dump_rejects');
+}
+sql('ALTER DATABASE postgres SET influx.dump_rejects = on');
+($dump) = run_command([ 'pg_dump', '--data-only', $node->connstr('postgres') ]);
+like($dump, $dumped, 'or it is set for the database');
 
 is(sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $pid"), '1', 'one listener did all this');
 done_testing();

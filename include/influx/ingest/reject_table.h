@@ -1,6 +1,9 @@
 #pragma once
 
+#include <deque>
+
 #include "influx/ingest/refusal.h"
+#include "influx/ingest/reject_bounds.h"
 #include "influx/line_protocol/precision.h"
 
 namespace influx::ingest {
@@ -16,16 +19,17 @@ class RejectTable {
   RejectTable(Oid namespace_oid, std::uint16_t port, line_protocol::Precision precision) noexcept
       : namespace_oid_(namespace_oid), port_(port), precision_(precision) {}
 
-  /// Keeps a copy of a line for the next write(), or drops it where there is no memory.
+  /// Keeps a copy of a line for the next write(), or drops it where there is no memory. What waits
+  /// is held to the bounds of the table: beyond them the oldest lines are dropped.
   void keep(const Line& line, const Origin& origin, const Refusal& refusal) noexcept;
 
   /// The number of lines that wait for write().
   std::size_t waiting() const noexcept { return waiting_.size(); }
 
-  /// Inserts what was kept, in the open transaction, and deletes the oldest rows beyond
-  /// influx.max_rejects. Whatever stands against it costs the transaction nothing: it is noted
-  /// (see failure()), and the lines are dropped, unless the table is merely locked. REQUIRES: SPI
-  /// connected. Throws std::bad_alloc.
+  /// Inserts what was kept, in the open transaction, and deletes the oldest rows beyond the bounds.
+  /// Whatever stands against it costs the transaction nothing: it is noted (see failure()), and the
+  /// lines are dropped, unless it is something of the moment, as a lock or a cancel: then they wait
+  /// for the next call. REQUIRES: SPI connected. Throws std::bad_alloc.
   void write();
 
   /// The transaction of the last write() has come to its end. Where it was rolled back, what was
@@ -50,27 +54,32 @@ class RejectTable {
     std::int64_t received_ns = 0;
     std::optional<std::size_t> position;
     int sqlstate = 0;
+
+    /// What it counts for the bounds.
+    std::size_t bytes() const noexcept {
+      return line.size() + reason.size() + RejectBounds::kBytesOfRow;
+    }
   };
 
   void insert_all(Oid table);
   void insert(Oid table, const Reject& reject);
-  void trim(Oid table);
   void prepare(Oid table);
-  void drop_waiting(const char* reason) noexcept;
+  void drop_oldest(std::size_t count, const char* reason) noexcept;
   void drop(std::size_t count, const char* reason) noexcept;
 
   Oid namespace_oid_;
   std::uint16_t port_;
   line_protocol::Precision precision_;
-  std::vector<Reject> waiting_;
+  std::deque<Reject> waiting_;
+  std::size_t bytes_ = 0;  ///< of those
+  RejectBounds bounds_;
   std::size_t in_transaction_ = 0;  ///< of the lines that wait: written by the open transaction
   std::uint64_t written_ = 0;
   std::uint64_t dropped_ = 0;
   char failure_[256] = {};
   std::string name_;
 
-  SPIPlanPtr insert_plan_ = nullptr;  ///< this plan and the next are for the table `name_`
-  SPIPlanPtr trim_plan_ = nullptr;
+  SPIPlanPtr insert_plan_ = nullptr;  ///< for the table `name_`
 };
 
 }  // namespace influx::ingest

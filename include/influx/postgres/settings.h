@@ -47,12 +47,14 @@ struct Settings {
   int max_columns;  ///< of a table, dropped ones too
   int layout;       ///< Layout
   char* time_column;
-  int lock_timeout;     ///< ms
-  int rejects;          ///< RejectsSetting
-  int max_rejects;      ///< rows
-  int max_reject_rate;  ///< rows a second
-  int on_conflict;      ///< OnConflictSetting
-  int row_source;       ///< RowSourceSetting
+  int lock_timeout;      ///< ms
+  int rejects;           ///< RejectsSetting
+  int max_rejects;       ///< rows
+  int max_reject_rate;   ///< rows a second
+  int max_reject_bytes;  ///< kB
+  bool dump_rejects;
+  int on_conflict;  ///< OnConflictSetting
+  int row_source;   ///< RowSourceSetting
   bool notify;
   int log_interval;  ///< s, or 0 for never
   char* databases;   ///< with a supervisor; the same until the server ends
