@@ -4,6 +4,7 @@
 #include "influx/postgres/compat.h"
 #include "influx/postgres/transaction.h"
 #include "influx/schema/counts_in_transaction.h"
+#include "influx/schema/prepared_counts.h"
 
 namespace influx::schema {
 
@@ -15,8 +16,11 @@ constexpr Key kFree = 0;
 /// The table is gone; those behind it are still found past it.
 constexpr Key kRemoved = UINT64_MAX;
 
+Key key_of(Oid database, Oid table) noexcept {
+  return (Key{database} << 32) | table;
+}
 Key key_of(Oid table) noexcept {
-  return (Key{MyDatabaseId} << 32) | table;
+  return key_of(MyDatabaseId, table);
 }
 Oid database_of(Key key) noexcept {
   return static_cast<Oid>(key >> 32);
@@ -139,8 +143,7 @@ void remove(Key key) noexcept {
 
 /// Runs `change` for the slot of a table, if there is one for it.
 template <typename Change>
-void change_slot(Oid table, Change&& change) noexcept {
-  const Key key = key_of(table);
+void change_slot(Key key, Change&& change) noexcept {
   LWLockAcquire(&shared->lock, LW_SHARED);
   Slot* slot = find(key);
   if (slot != nullptr) change(*slot);
@@ -154,28 +157,55 @@ void change_slot(Oid table, Change&& change) noexcept {
   if (slot == nullptr) lacks_room = true;
 }
 
-/// The transaction has committed.
-void add_committed(TimestampTz now) noexcept {
-  uncommitted->for_each([&](Oid table, const CountsInTransaction::Counts& counts) {
-    change_slot(table, [&](Slot& slot) {
-      slot.points.fetch_add(counts.points, std::memory_order_relaxed);
-      slot.columns.fetch_add(counts.columns, std::memory_order_relaxed);
-      if (counts.points > 0) slot.last_insert.store(now, std::memory_order_relaxed);
-    });
+/// What a transaction has done that has committed. `when` is the time of that, as far as it is
+/// known.
+void add_committed(Key key, const CountsInTransaction::Counts& counts, TimestampTz when) noexcept {
+  change_slot(key, [&](Slot& slot) {
+    slot.points.fetch_add(counts.points, std::memory_order_relaxed);
+    slot.columns.fetch_add(counts.columns, std::memory_order_relaxed);
+    if (counts.points == 0) return;
+    TimestampTz last = slot.last_insert.load(std::memory_order_relaxed);
+    while (last < when &&
+           !slot.last_insert.compare_exchange_weak(last, when, std::memory_order_relaxed)) {
+    }
   });
 }
 
-// Called by the server at the ends of transactions: they raise nothing.
+void add_committed_later(const PreparedCounts& counts) {
+  add_committed(key_of(counts.database, counts.table), {counts.points, counts.columns},
+                counts.prepared);
+}
+
+/// The transaction has been prepared, and is no concern of this process any more.
+void keep_prepared() noexcept {
+  uncommitted->for_each([&](Oid table, const CountsInTransaction::Counts& counts) {
+    keep_prepared_counts({GetTopFullTransactionIdIfAny(), MyDatabaseId, table, counts.points,
+                          counts.columns, GetCurrentTimestamp()});
+  });
+}
+
+// Called by the server at the ends of transactions: they raise nothing, but where that is said.
 
 void on_transaction_end(XactEvent event, void*) {
   if (uncommitted == nullptr || uncommitted->empty()) return;
   switch (event) {
     case XACT_EVENT_COMMIT:
-      add_committed(GetCurrentTransactionStopTimestamp());
+      uncommitted->for_each([](Oid table, const CountsInTransaction::Counts& counts) {
+        add_committed(key_of(table), counts, GetCurrentTransactionStopTimestamp());
+      });
+      uncommitted->clear();
+      break;
+    case XACT_EVENT_PRE_PREPARE:
+      // Here an error is allowed; behind it none is.
+      if (!has_room_for_prepared_counts(uncommitted->size())) {
+        settle_prepared_counts(add_committed_later);
+      }
+      break;
+    case XACT_EVENT_PREPARE:
+      keep_prepared();
       uncommitted->clear();
       break;
     case XACT_EVENT_ABORT:
-    case XACT_EVENT_PREPARE:  // who commits it knows nothing of this
       uncommitted->clear();
       break;
     default:
@@ -221,6 +251,7 @@ void start_counting_tables() {
   cannot_count = true;
   ErrorData* error = postgres::in_subtransaction([] {
     attached();
+    start_keeping_prepared_counts();
     auto* made = new (std::nothrow) CountsInTransaction;
     if (made == nullptr) {
       ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
@@ -245,7 +276,8 @@ void count_columns(Oid table, std::uint64_t columns) noexcept {
 
 void count_rejects(Oid table, std::uint64_t lines) noexcept {
   if (shared == nullptr) return;
-  change_slot(table, [&](Slot& slot) { slot.rejects.fetch_add(lines, std::memory_order_relaxed); });
+  change_slot(key_of(table),
+              [&](Slot& slot) { slot.rejects.fetch_add(lines, std::memory_order_relaxed); });
 }
 
 bool lacks_room_for_tables() noexcept {
@@ -254,6 +286,7 @@ bool lacks_room_for_tables() noexcept {
 
 void remove_dropped_tables() {
   lacks_room = false;
+  settle_prepared_counts(add_committed_later);
   for (const Key key : all_keys()) {
     if (!is_dropped(key)) continue;
     LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
@@ -264,6 +297,7 @@ void remove_dropped_tables() {
 
 std::span<TableCounts> table_counts() {
   SharedTable& table = attached();
+  settle_prepared_counts(add_committed_later);
   auto* copies = static_cast<TableCounts*>(palloc(sizeof(TableCounts) * kMostCountedTables));
   std::size_t count = 0;
   for (const Slot& slot : table.slots) {
@@ -283,6 +317,7 @@ std::span<TableCounts> table_counts() {
 
 void reset_table_counts() {
   SharedTable& table = attached();
+  settle_prepared_counts(add_committed_later);
   LWLockAcquire(&table.lock, LW_EXCLUSIVE);
   for (Slot& slot : table.slots) {
     const Key key = slot.key.load(std::memory_order_relaxed);

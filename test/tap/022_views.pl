@@ -8,7 +8,7 @@ use InfluxTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = new_node('views', "influx.restart_time = 1\n");
+my $node = new_node('views', "influx.restart_time = 1\nmax_prepared_transactions = 3\n");
 my $port = free_udp_port();
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
@@ -143,5 +143,38 @@ sql('DROP EVENT TRIGGER note_table; CREATE DATABASE old');
 $node->safe_psql('old', "CREATE EXTENSION influx VERSION '1.0'");
 is($node->safe_psql('old', "SELECT state, stored, restarts, last_error ~ ' \\(SQLSTATE XX000\\)\$' FROM influx_workers() WHERE port = $port"),
 	'listening|14|1|t', 'a database with version 1.0 has its function');
+
+# Transactions in two phases count when they are committed, in whatever session, and not before.
+configure($node, 'influx.notify' => 'off');
+sub prepare { return sql("BEGIN; SELECT insert_lines('public', '$_[1]'); PREPARE TRANSACTION '$_[0]'"); }
+sql("SELECT insert_lines('public', E'phases v=1')");
+prepare('kept', q(phases v=2,w=2));
+is(sql(table_shown('phases', 'points, columns_added')), '1|0', 'what is prepared does not count yet');
+sql("COMMIT PREPARED 'kept'");
+is(sql(table_shown('phases', "points, columns_added, last_insert > now() - '1h'::interval")), '2|1|t', 'it does when it is committed');
+is(sql(table_shown('phases', 'points, columns_added')), '2|1', 'once');
+prepare('undone', 'phases v=3');
+sql("ROLLBACK PREPARED 'undone'");
+prepare('first', 'phases v=4');
+prepare('second', 'phases v=5');
+prepare('third', 'phases v=6');
+sql("COMMIT PREPARED 'second'; COMMIT PREPARED 'third'; ROLLBACK PREPARED 'first'");
+sql("BEGIN; SAVEPOINT s; SELECT insert_lines('public', 'phases v=7'); ROLLBACK TO s; SELECT insert_lines('public', 'phases v=8'); PREPARE TRANSACTION 'parts'");
+sql("COMMIT PREPARED 'parts'");
+is(sql(table_shown('phases', 'points')), '5', 'what is rolled back does not, all or a part');
+is(sql('SELECT count(*) FROM phases'), '5', 'as many as there are');
+prepare('reset', 'phases v=9');
+sql("SELECT pg_stat_influx_reset(); COMMIT PREPARED 'reset'");
+is(sql(table_shown('phases', 'points')), '1', 'one that is committed after a reset counts after it');
+# Many that nobody has looked at: the room of those that have ended is used again.
+my @names = map { "breadth$_" } 1 .. 600;
+sql(join('', map { "CREATE TABLE $_ (time timestamptz, v float8);" } @names));
+my $lines = join('\n', map { "$_ v=1" } @names);
+foreach my $round (1 .. 8)
+{
+	sql("BEGIN; SELECT insert_lines('public', E'$lines'); PREPARE TRANSACTION 'breadth'");
+	sql("COMMIT PREPARED 'breadth'");
+}
+is(sql("SELECT count(*), min(points), max(points) FROM pg_stat_influx_tables WHERE table_name ~ '^breadth'"), '600|8|8', 'none is left out');
 
 done_testing();

@@ -24,6 +24,8 @@ class CountsInTransaction {
   void roll_back(int level) noexcept;
 
   bool empty() const noexcept { return parts_.empty(); }
+  /// How often for_each() calls.
+  std::size_t size() const noexcept { return parts_.size(); }
   void clear() noexcept;
 
   /// Calls `call(table, counts)`; more than once for a table, if need be.

@@ -26,7 +26,7 @@ inline constexpr std::uint32_t kMostCountedTables = 20000;
 void start_counting_tables();
 
 /// Counts points that the current transaction has stored, and columns that it has added: when it
-/// has committed, and as far as no subtransaction in between is rolled back.
+/// has committed, also in two phases, and as far as no subtransaction in between is rolled back.
 void count_points(Oid table, std::uint64_t points) noexcept;
 void count_columns(Oid table, std::uint64_t columns) noexcept;
 
