@@ -89,6 +89,7 @@ void BatchWriter::write_groups(Groups& groups, Mode mode) {
       written->state = RowGroup::State::kWritten;
       schema::count_points(written->table().oid, written->accepted());
     }
+    spare_memory();
     if (++tables < most_tables) continue;
     tables = 0;
     transactions_.commit();
@@ -97,6 +98,21 @@ void BatchWriter::write_groups(Groups& groups, Mode mode) {
     check_at_once();
   }
   current_ = nullptr;
+}
+
+/// Plans are kept for the next batch, unless those of this one are too much already.
+void BatchWriter::spare_memory() noexcept {
+  for (RowGroup* written : together_)
+    budget_.spend(written->take_bytes_prepared());
+  if (!budget_.is_exceeded()) return;
+  for (RowGroup* written : together_)
+    written->release_plan();
+}
+
+void BatchWriter::shrink() noexcept {
+  together_ = {};
+  put_off_ = {};
+  order_ = {};
 }
 
 /// Takes the lock that the INSERT needs, which also tells of changes. False where the rows cannot

@@ -46,7 +46,7 @@ Ingestor::Ingestor(Oid namespace_oid, Precision precision, RefusalHandler& refus
       parser_(precision),
       tables_(namespace_oid, transactions.waits_for_locks()),
       extender_(namespace_oid),
-      writer_(transactions, *this) {
+      writer_(transactions, *this, budget_) {
   postgres::guard([&] {
     memory_ = AllocSetContextCreate(TopMemoryContext, "influx ingest", ALLOCSET_SMALL_SIZES);
     // Rows come and go together, and many are of a size that other contexts would round up.
@@ -113,13 +113,14 @@ bool Ingestor::make_room(std::size_t lines, std::size_t origins) {
 }
 
 /// Maps the lines of the parser up to its end, or until there were so many of them, or they took so
-/// many bytes. A line that is an error of the server is put aside. `first_number` is the number of
-/// the first line in its origin.
+/// many bytes, or the memory for their rows is used up. A line that is an error of the server is
+/// put aside. `first_number` is the number of the first line in its origin.
 void Ingestor::map_lines(std::uint32_t first_number, std::uint32_t origin, std::size_t most_lines,
                          std::size_t most_bytes) {
   const std::size_t bytes = parser_.rest().size();
   std::size_t lines = 0;
   for (;;) {
+    if (has_to_pause()) break;
     Line line;
     const auto failure = attempt(transactions_, [&] {
       transactions_.begin();
@@ -127,6 +128,7 @@ void Ingestor::map_lines(std::uint32_t first_number, std::uint32_t origin, std::
         for (;;) {
           line = {};
           if (lines == most_lines || bytes - parser_.rest().size() >= most_bytes) return;
+          if (has_to_pause()) return;
           const Parser::Result result = parser_.next();
           if (result == Parser::Result::kEnd) return;
           ++lines_;
@@ -143,7 +145,7 @@ void Ingestor::map_lines(std::uint32_t first_number, std::uint32_t origin, std::
         }
       });
     });
-    if (!failure.has_value()) return;
+    if (!failure.has_value()) break;
     if (line.text.data() == nullptr) {
       // It is not about a line: no transaction could be had, or no memory to read one.
       cannot_map_ = true;
@@ -155,6 +157,24 @@ void Ingestor::map_lines(std::uint32_t first_number, std::uint32_t origin, std::
     }
     put_aside(line, *failure);
   }
+  // Who gives the lines in parts has what is behind them.
+  if (paused_ && most_lines == SIZE_MAX) leave_rest(first_number, origin);
+}
+
+/// Whether what is mapped has to be written before more is. A part has a line at least.
+bool Ingestor::has_to_pause() noexcept {
+  paused_ = paused_ || (lines_ != part_begin_ && budget_.is_exceeded());
+  return paused_;
+}
+
+/// Puts off what the parser has not read of its text.
+void Ingestor::leave_rest(std::uint32_t first_number, std::uint32_t origin) {
+  const std::string_view rest = parser_.rest();
+  if (rest.empty()) return;
+  ++lines_;  // stands for them until they are told apart
+  unread_lines_ += line_count(rest) - 1;
+  const auto number = static_cast<std::uint32_t>(parser_.next_line_number());
+  map_again({rest, first_number + number - 1, origin});
 }
 
 /// Decides about a line whose mapping ended with `error`. REQUIRES: the parser is at the line.
@@ -198,6 +218,10 @@ void Ingestor::map_point(const Line& line) {
   }
   const std::shared_ptr<Table>& table = tables_.find(point.measurement);
   if (table == nullptr && !may_create(line, point.measurement)) return;
+  if (table != nullptr && table->last_used != batch_) {
+    if (table->last_used == 0) budget_.spend(table->bytes());
+    table->last_used = batch_;
+  }
 
   const std::int64_t received_ns = origins_[line.origin].received_ns;
   const RowMapper::Result result =
@@ -237,7 +261,7 @@ bool Ingestor::append_by_template(const line_protocol::Point& point, const Line&
   const RowTemplates::Template known = templates_.find(point);
   if (known.shape == nullptr || !extensions_.empty()) return false;
   RowShape& shape = *known.shape;
-  if (!shape.table()->current || shape.plans_made != plans_.made()) return false;
+  if (!shape.is_current()) return false;
 
   const std::int64_t received_ns = origins_[line.origin].received_ns;
   MinimalTuple row = shape.fill(point, known.constants, received_ns, row_buffer_);
@@ -247,6 +271,7 @@ bool Ingestor::append_by_template(const line_protocol::Point& point, const Line&
     shape.batch = batch_;
   }
   shape.group->append(row, line, point.timestamp.value_or(received_ns));
+  budget_.spend(row->t_len + RowGroup::kBytesBeside);
   ++pending_;
   return true;
 }
@@ -256,8 +281,13 @@ void Ingestor::add_row(const std::shared_ptr<Table>& table, const Line& line) {
   // A reference: an error of the server further down runs no destructor.
   const schema::Arbiter* arbiter =
       schema::choose_arbiter(*table, mapper_.present(), mapper_.field_columns());
+  const std::uint64_t plans_made = table->plans_made;
   const std::shared_ptr<InsertPlan>& plan = plans_.find(table, mapper_.present(), arbiter);
   const std::size_t width = plan->columns().size();
+  if (table->plans_made != plans_made) {
+    plan_made_ = true;
+    budget_.spend(InsertPlan::bytes(width));
+  }
   if (nulls_size_ < width) {
     nulls_ = std::make_unique<bool[]>(width);
     nulls_size_ = width;
@@ -272,9 +302,10 @@ void Ingestor::add_row(const std::shared_ptr<Table>& table, const Line& line) {
   MinimalTuple tuple =
       postgres::form_minimal_tuple(plan->descriptor(), values_.data(), nulls_.get());
   const MappedRow row{values_.data(), nulls_.get(), tuple};
-  templates_.learn(parser_.point(), mapper_, row, table, plan, plans_.made());
+  templates_.learn(parser_.point(), mapper_, row, table, plan);
   RowGroup& group = group_for(table, plan);
   group.append(tuple, line, parser_.point().timestamp.value_or(origins_[line.origin].received_ns));
+  budget_.spend(tuple->t_len + RowGroup::kBytesBeside);
   ++pending_;
 }
 
@@ -283,6 +314,7 @@ RowGroup& Ingestor::group_for(const std::shared_ptr<const Table>& table,
                               const std::shared_ptr<InsertPlan>& plan) {
   RowGroup*& open = open_groups_[plan.get()];
   if (open != nullptr && open->state == RowGroup::State::kMapped) return *open;
+  table->last_used = batch_;
   groups_.push_back(std::make_unique<RowGroup>(table, plan, batch_memory_));
   return *(open = groups_.back().get());
 }
@@ -298,6 +330,7 @@ void Ingestor::defer(const Line& line, std::string_view measurement, const Table
   }
   const auto [entry, is_new] = extensions_.try_emplace(std::string(measurement));
   Extension& extension = entry->second;
+  const std::size_t columns_before = extension.columns.size();
   if (is_new) {
     extension.measurement = measurement;
     extension.create = table == nullptr;
@@ -307,6 +340,7 @@ void Ingestor::defer(const Line& line, std::string_view measurement, const Table
   } else if (may_merge(extension, mapper_.needs())) {
     extension.merge(mapper_.needs());
   }
+  budget_.spend(Extension::bytes(extension.columns.size() - columns_before));
   map_again(line);
 }
 
@@ -343,8 +377,6 @@ void Ingestor::refuse_row(const RowGroup& group, const Line& line, const Refusal
 }
 
 void Ingestor::clear() {
-  open_groups_.clear();
-  groups_.clear();
   deferred_.clear();
   extensions_.clear();
   extender_.forget_promises();
@@ -353,18 +385,8 @@ void Ingestor::clear() {
   insist_ = false;
   pending_ = 0;
   looked_up_ = 0;
-  ++batch_;
-  sweep();
-  MemoryContextReset(batch_memory_);
-  MemoryContextReset(row_memory_);
-}
-
-/// Lets go of tables that were dropped, and of all that was made for them.
-void Ingestor::sweep() {
-  tables_.forget_members();
-  if (!tables_.sweep()) return;
-  plans_.sweep();
-  templates_.clear();
+  unread_lines_ = 0;
+  end_part();
 }
 
 void Ingestor::forget_tables() {

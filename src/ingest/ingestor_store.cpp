@@ -39,7 +39,7 @@ bool Ingestor::store(bool insist) {
 }
 
 bool Ingestor::store_in_rounds() {
-  for (int round = 0;; ++round) {
+  for (int round = 0;;) {
     // What has come to rest first: making tables may have to wait for others.
     if (!writer_.write(groups_, batch_memory_, insist_)) {
       failure_ = writer_.failure();
@@ -52,8 +52,12 @@ bool Ingestor::store_in_rounds() {
     }
     if (!extend_all()) return false;
     cannot_map_ = false;
+    // A part of a batch that does not fit into memory is not one more attempt at its lines.
+    const std::size_t before = bytes_deferred();
+    end_part();
     map_deferred();
     if (cannot_map_) return false;
+    if (!paused_ || bytes_deferred() >= before) ++round;
   }
   pending_ = 0;
   return true;
@@ -63,9 +67,18 @@ bool Ingestor::store_in_rounds() {
 bool Ingestor::extend_all() {
   while (!extensions_.empty()) {
     if (!extend(extensions_.begin()->second)) return false;
+    budget_.spend(Extension::bytes_made(extensions_.begin()->second.columns.size()));
     extensions_.erase(extensions_.begin());
+    keep_to_budget();
   }
   return true;
+}
+
+std::size_t Ingestor::bytes_deferred() const noexcept {
+  std::size_t bytes = 0;
+  for (const Line& line : deferred_)
+    bytes += line.text.size();
+  return bytes;
 }
 
 bool Ingestor::extend(const Extension& extension) {
@@ -127,6 +140,8 @@ void Ingestor::map_deferred() {
   std::sort(deferred_before_.begin(), deferred_before_.end(), is_before);
   pending_ -= deferred_before_.size();
   lines_ -= deferred_before_.size();
+  part_begin_ = lines_;
+  unread_lines_ = 0;
   for (const Line& line : deferred_before_) {
     parser_.reset(line.text);
     map_lines(line.number, line.origin);
@@ -149,6 +164,7 @@ void Ingestor::refuse_deferred(const postgres::Error& reason) {
   }
   deferred_.clear();
   extensions_.clear();
+  unread_lines_ = 0;
 }
 
 void Ingestor::refuse_batch(const postgres::Error& reason) {

@@ -16,6 +16,13 @@ using schema::Table;
 
 namespace {
 
+/// What a plan of the server takes, about.
+constexpr std::size_t kBytesOfPlan = 24 * 1024;
+constexpr std::size_t kBytesOfColumn = 2400;
+
+/// Arrays have a datum for each column of each row, NULL or not: so many go into one statement.
+constexpr std::size_t kMostCells = std::size_t{1} << 20;
+
 /// The name of the rows in the statement. An ephemeral relation hides a table of the same name.
 constexpr const char* kRows = "influx_batch";
 
@@ -143,11 +150,11 @@ void InsertPlan::describe_rows(const Table& table) {
 }
 
 InsertPlan::~InsertPlan() {
-  free_plan();
+  release();
   if (memory_ != nullptr) MemoryContextDelete(memory_);
 }
 
-void InsertPlan::free_plan() noexcept {
+void InsertPlan::release() noexcept {
   source_ = Source::kNotPrepared;
   if (plan_ != nullptr) SPI_freeplan(std::exchange(plan_, nullptr));
 }
@@ -159,6 +166,10 @@ bool InsertPlan::takes(const Table& table, std::span<const ColumnIndex> present)
     if (table.column(index).has_default) ++with_default;
   }
   return with_default == columns_with_default_;
+}
+
+bool InsertPlan::stands_for(const Table& table, const InsertPlan& other) const noexcept {
+  return arbiter_ == other.arbiter_ && merges_ == other.merges_ && takes(table, other.columns_);
 }
 
 bool InsertPlan::may_combine() const noexcept {
@@ -186,12 +197,14 @@ void InsertPlan::append_insert(StringInfo sql, Oid relation) {
 }
 
 void InsertPlan::prepare(Oid relation) {
+  // The server plans for all columns of the table, whatever the statement names.
+  bytes_prepared_ += kBytesOfPlan + kBytesOfColumn * slots_.size();
   // An error may have come between a plan and the answer where its rows are to come from.
-  free_plan();
+  release();
   if (postgres::settings.row_source == postgres::kRowSourceAuto) {
     prepare_tuplestore(relation);
     if (source_ == Source::kTuplestore) return;
-    free_plan();
+    release();
   }
   prepare_arrays(relation);
 }
@@ -270,6 +283,22 @@ std::uint64_t InsertPlan::execute(Datum* values) {
 }
 
 std::uint64_t InsertPlan::insert_from_arrays(Tuplestorestate* rows, std::size_t count) {
+  const std::size_t most = std::max<std::size_t>(1, kMostCells / columns_.size());
+  std::uint64_t written = 0;
+  tuplestore_rescan(rows);
+  MemoryContext memory =
+      AllocSetContextCreate(CurrentMemoryContext, "influx arrays", ALLOCSET_DEFAULT_SIZES);
+  for (std::size_t done = 0; done < count; done += most) {
+    postgres::in_context(memory,
+                         [&] { written += insert_arrays(rows, std::min(most, count - done)); });
+    MemoryContextReset(memory);
+  }
+  MemoryContextDelete(memory);
+  return written;
+}
+
+/// Inserts the next `count` rows, of which there are as many.
+std::uint64_t InsertPlan::insert_arrays(Tuplestorestate* rows, std::size_t count) {
   const int columns = descriptor_->natts;
   const auto width = static_cast<std::size_t>(columns);
   // One palloc'd run of datums and of null flags for each column.
@@ -277,7 +306,6 @@ std::uint64_t InsertPlan::insert_from_arrays(Tuplestorestate* rows, std::size_t 
       static_cast<Datum*>(palloc_extended(sizeof(Datum) * width * count, MCXT_ALLOC_HUGE));
   auto* nulls = static_cast<bool*>(palloc_extended(sizeof(bool) * width * count, MCXT_ALLOC_HUGE));
 
-  tuplestore_rescan(rows);
   for (std::size_t row = 0; row < count && tuplestore_gettupleslot(rows, true, false, slot_);
        ++row) {
     slot_getallattrs(slot_);

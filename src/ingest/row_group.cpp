@@ -1,5 +1,6 @@
 #include "influx/ingest/row_group.h"
 
+#include "influx/postgres/settings.h"
 #include "influx/postgres/transaction.h"
 
 namespace influx::ingest {
@@ -13,9 +14,12 @@ namespace {
 /// temporary file would be closed with the transaction that made it.
 constexpr int kNeverSpill = INT_MAX;
 
-/// Sets of columns that differ in columns with defaults need plans of their own; a table that is
-/// fed with ever new sets starts over at this number.
-constexpr std::size_t kMostPlans = 64;
+/// Sets of columns that differ in columns with defaults need plans of their own; beyond this number
+/// the one that was made first goes.
+constexpr std::size_t kMostPlans = 16;
+
+/// Points that have brought so many sets of columns, each more than those before, may bring any.
+constexpr std::uint64_t kPlansUntilAll = 8;
 
 }  // namespace
 
@@ -111,23 +115,39 @@ const std::shared_ptr<InsertPlan>& PlanCache::find(const std::shared_ptr<const T
   for (auto plan = known.plans.rbegin(); plan != known.plans.rend(); ++plan) {
     if ((*plan)->arbiter() == arbiter && (*plan)->takes(*table, present)) return *plan;
   }
+  auto made = std::make_shared<InsertPlan>(*table, columns_for(known, present, arbiter), arbiter);
+  std::erase_if(known.plans, [&](const auto& plan) { return made->stands_for(*table, *plan); });
+  if (known.plans.size() >= kMostPlans) known.plans.erase(known.plans.begin());
+  ++table->plans_made;
+  known.plans.push_back(std::move(made));
+  return known.plans.back();
+}
 
+/// The columns of a plan for points that bring `present`, which no plan takes yet.
+std::vector<ColumnIndex> PlanCache::columns_for(const Plans& known,
+                                                std::span<const ColumnIndex> present,
+                                                const schema::Arbiter* arbiter) const {
+  const Table& table = *known.table;
   std::vector<ColumnIndex> columns(present.begin(), present.end());
-  if (!known.plans.empty()) {
-    for (const ColumnIndex column : known.plans.back()->columns()) {
-      const schema::Column& added = table->column(column);
-      if (added.has_default) continue;
-      // It would be updated too.
-      if (arbiter == nullptr || arbiter->has(column) || may_merge(added)) columns.push_back(column);
-    }
+  const bool updates =
+      arbiter != nullptr && postgres::settings.on_conflict == postgres::kOnConflictMerge;
+  const auto add = [&](ColumnIndex index) {
+    const schema::Column& added = table.column(index);
+    if (added.has_default || added.refusal != nullptr) return;
+    // It would be updated too.
+    if (arbiter == nullptr || arbiter->has(index) || may_merge(added)) columns.push_back(index);
+  };
+  if (table.plans_made >= kPlansUntilAll && !updates) {
+    // What is updated is what points have brought: a trigger may look at the names of columns.
+    for (std::size_t index = 0; index < table.columns.size(); ++index)
+      add(static_cast<ColumnIndex>(index));
+  } else if (!known.plans.empty()) {
+    for (const ColumnIndex index : known.plans.back()->columns())
+      add(index);
   }
   std::sort(columns.begin(), columns.end());
   columns.erase(std::unique(columns.begin(), columns.end()), columns.end());
-
-  if (known.plans.size() >= kMostPlans) known.plans.clear();
-  ++made_;
-  known.plans.push_back(std::make_shared<InsertPlan>(*table, std::move(columns), arbiter));
-  return known.plans.back();
+  return columns;
 }
 
 void PlanCache::sweep() {

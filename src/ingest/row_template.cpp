@@ -15,8 +15,8 @@ using schema::Table;
 
 namespace {
 
-/// All constants together, and the number of shapes. Those of a series with ten tags take about a
-/// hundred bytes.
+/// All constants and shapes together. The constants of a series with ten tags take about a hundred
+/// bytes.
 constexpr std::size_t kMostBytes = std::size_t{16} * 1024 * 1024;
 constexpr std::size_t kMostShapes = 4096;
 
@@ -254,16 +254,18 @@ MinimalTuple RowShape::fill(const Point& point, std::string_view constants,
 
 void RowTemplates::learn(const Point& point, const RowMapper& mapper, const MappedRow& row,
                          const std::shared_ptr<const Table>& table,
-                         const std::shared_ptr<InsertPlan>& plan, std::uint64_t plans_made) {
+                         const std::shared_ptr<InsertPlan>& plan) {
   if (point.series.id == 0 || point.field_keys.id == 0) return;
   std::unique_ptr<RowShape> learnt = RowShape::learn(mapper, row, table, plan);
   if (learnt == nullptr) return;
   std::string constants = learnt->constants(row);
 
-  if (bytes_ + constants.size() > kMostBytes || shapes_.size() >= kMostShapes) clear();
+  if (bytes_ + constants.size() + learnt->bytes() > kMostBytes || shapes_.size() >= kMostShapes) {
+    clear();
+  }
   if (point.series.slot >= series_.size()) series_.resize(point.series.slot + 1);
   RowShape* shape = shared(std::move(learnt), point.field_keys.id);
-  shape->plans_made = plans_made;
+  shape->plans_made = table->plans_made;
 
   Series& series = series_[point.series.slot];
   if (series.id != point.series.id || series.plan != plan.get()) {
@@ -287,7 +289,24 @@ RowShape* RowTemplates::shared(std::unique_ptr<RowShape> learnt, std::uint64_t f
   const auto known =
       std::find_if(first, last, [&](const auto& entry) { return *entry.second == *learnt; });
   if (known != last) return known->second.get();
+  bytes_ += learnt->bytes();
   return shapes_.emplace(key, std::move(learnt))->second.get();
+}
+
+void RowTemplates::sweep() noexcept {
+  for (Series& series : series_) {
+    const auto is_stale = [](const KnownShape& form) {
+      return form.shape != nullptr && !form.shape->is_current();
+    };
+    if (std::none_of(series.shapes.begin(), series.shapes.end(), is_stale)) continue;
+    bytes_ -= series.constants.size();
+    series = {};
+  }
+  std::erase_if(shapes_, [&](const auto& entry) {
+    if (entry.second->is_current()) return false;
+    bytes_ -= entry.second->bytes();
+    return true;
+  });
 }
 
 void RowTemplates::clear() noexcept {

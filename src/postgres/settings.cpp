@@ -127,6 +127,12 @@ void define_settings() {
                           "starts.",
                           &settings.max_pending, 64 * 1024, 1024, 1024 * 1024, PGC_SIGHUP,
                           GUC_UNIT_KB, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable(
+      "influx.max_memory", "Memory of a listener for all that is not lines that wait.",
+      "For the rows of a batch, descriptions of tables, plans, and what the server caches of its "
+      "catalogs. What was used least recently is given up for it.",
+      &settings.max_memory, 256 * 1024, 16 * 1024, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB, nullptr,
+      nullptr, nullptr);
   DefineCustomIntVariable("influx.batch_size", "Lines after which a listener writes its batch.",
                           nullptr, &settings.batch_size, 30000, 1, 1000000, PGC_SIGHUP, 0, nullptr,
                           nullptr, nullptr);

@@ -87,10 +87,13 @@ void hook_analysis() noexcept {
   hooked = true;
 }
 
-/// Runs `call`, in which the server may analyse `sql`. Returns whether it did.
+/// Runs `call`, in which the server may analyse `sql`. Returns whether it did. A call of SPI leaves
+/// the memory of its connection behind as the current one; what is made there later would be kept
+/// as long as that, so the one before is put back.
 template <typename Call>
 bool with_names(const char* sql, const Names& names, Call&& call) {
   hook_analysis();
+  MemoryContext before = CurrentMemoryContext;
   Running here{sql, &names, false, running};
   running = &here;
   PG_TRY();
@@ -98,6 +101,7 @@ bool with_names(const char* sql, const Names& names, Call&& call) {
   PG_FINALLY();
   { running = here.around; }
   PG_END_TRY();
+  MemoryContextSwitchTo(before);
   return here.analysed;
 }
 

@@ -125,12 +125,37 @@ void TableCache::forget_members() {
 
 bool TableCache::sweep() {
   if (stale_ < kMostStale || stale_ < tables_.size() / 2) return false;
+  forget_stale();
+  return true;
+}
+
+/// Forgets all tables that have changed or gone.
+void TableCache::forget_stale() {
   std::erase_if(tables_, [](const auto& known) { return !known.second->current; });
   std::erase_if(by_dependency_, [](const auto& known) {
     return known.second.expired() || !known.second.lock()->current;
   });
   stale_ = 0;
-  return true;
+}
+
+void TableCache::evict(std::size_t count) {
+  using Known = decltype(tables_)::iterator;
+  std::vector<Known> oldest;
+  oldest.reserve(tables_.size());
+  for (auto known = tables_.begin(); known != tables_.end(); ++known)
+    oldest.push_back(known);
+  count = std::min(count, oldest.size());
+  const auto rank = [](const Known& known) {
+    const Table& table = *known->second;
+    return std::pair(table.last_used, -static_cast<std::ptrdiff_t>(table.columns.size()));
+  };
+  std::nth_element(oldest.begin(), oldest.begin() + static_cast<std::ptrdiff_t>(count),
+                   oldest.end(),
+                   [&](const Known& one, const Known& other) { return rank(one) < rank(other); });
+  oldest.resize(count);
+  for (const Known& known : oldest)
+    mark_stale(known->second);
+  forget_stale();
 }
 
 void TableCache::clear() {

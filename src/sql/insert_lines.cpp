@@ -30,6 +30,7 @@ class CallersTransaction : public influx::ingest::TransactionControl {
   bool recover(int) override { return false; }
   bool waits_for_locks() const noexcept override { return true; }
   void stop_waiting() noexcept override {}
+  bool may_forget_catalogs() const noexcept override { return false; }
 };
 
 /// Everything that the call needs, in one object of the call's memory.

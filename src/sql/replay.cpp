@@ -46,6 +46,7 @@ class PartsOfTransaction : public influx::ingest::TransactionControl {
   }
   bool waits_for_locks() const noexcept override { return true; }
   void stop_waiting() noexcept override {}
+  bool may_forget_catalogs() const noexcept override { return false; }
 
   /// Ends the part that an error on its way to the caller has left open: a block of the caller that
   /// catches the error rolls back one level, its own.

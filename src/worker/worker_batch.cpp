@@ -102,7 +102,7 @@ bool Worker::take_batch() {
   const auto most_rows = static_cast<std::size_t>(settings.batch_size);
   const std::size_t most_bytes = static_cast<std::size_t>(settings.batch_bytes) * 1024;
   transport::Datagram datagram;
-  while (ingestor_.pending() < most_rows && bytes < most_bytes) {
+  while (ingestor_.pending() < most_rows && bytes < most_bytes && !ingestor_.is_full()) {
     if (!ingestor_.make_room_for(transport::Inbox::kLargestDatagram)) return batch_datagrams_ > 0;
     if (!inbox_.next(datagram)) break;
     ++batch_datagrams_;

@@ -1,9 +1,8 @@
 // WorkerMain, the function that the postmaster starts for each listener.
 
-#include <malloc.h>
-
 #include "influx/postgres/compat.h"
 #include "influx/postgres/error.h"
+#include "influx/postgres/memory.h"
 #include "influx/postgres/transaction.h"
 #include "influx/worker/lifecycle.h"
 #include "influx/worker/overrides.h"
@@ -35,17 +34,6 @@ void check_schema(const LaunchArguments& arguments) {
   influx::postgres::commit_transaction();
 }
 
-/// A batch takes again what the one before has given back. Left to itself the C library returns
-/// such amounts to the system, and each batch pays for fresh pages. There is no other thread yet.
-void keep_freed_memory() noexcept {
-#ifdef __GLIBC__
-  constexpr int kLargestBlock = 32 * 1024 * 1024;  // the most that it may be told
-  constexpr int kMostKept = 2 * kLargestBlock;
-  mallopt(M_MMAP_THRESHOLD, kLargestBlock);  // NOLINT(concurrency-mt-unsafe)
-  mallopt(M_TRIM_THRESHOLD, kMostKept);      // NOLINT(concurrency-mt-unsafe)
-#endif
-}
-
 void leave(int, Datum worker) {
   reinterpret_cast<Worker*>(DatumGetPointer(worker))->leave();
 }
@@ -57,7 +45,7 @@ void close_sockets(int, Datum worker) {
 }  // namespace
 
 INFLUX_WORKER(WorkerMain) {
-  keep_freed_memory();
+  influx::postgres::keep_freed_memory();
   influx::worker::install_signal_handlers();
   auto* lifecycle = influx::postgres::make_in_context<Lifecycle>(TopMemoryContext);
   if (!lifecycle->begin(DatumGetUInt32(argument))) return;

@@ -41,6 +41,7 @@ my %parts = (
 	cardinality => \&cardinality,
 	growth => \&growth,
 	memory => \&memory,
+	attack => \&attack,
 	keyed => \&keyed,
 	hypertable => \&hypertable);
 
@@ -552,6 +553,54 @@ sub memory
 		show($run);
 		return { %$run, samples => \@samples };
 	});
+}
+
+# What a sender can do to the memory of a listener: new measurements of 900 fields, 64 sets of the fields of tables
+# that are there, thousands of small tables, and short lines that make wide rows; again and again, with other names
+# each time. What was made is dropped in between. All lines have to be stored.
+sub attack
+{
+	make_schema();
+	look('SET client_min_messages = warning');
+	my $port = free_udp_port();
+	my $pid = launch(node(), $port, schema => 'lines');
+	my $socket = udp($port);
+	my $sent = 0;
+	my @samples;
+	my $start = now_seconds();
+	my $send = sub {
+		while (my @next = splice @_, 0, 100)
+		{
+			foreach my $text (@next)
+			{
+				send_text($socket, $text);
+				$sent += 1 + $text =~ tr/\n//;
+			}
+			poll_until(sub {
+				push @samples, { seconds => now_seconds() - $start, %{ memory_of($pid) } };
+				return look("SELECT stored FROM pg_stat_influx WHERE pid = $pid") == $sent;
+			}) // die "not all of $sent lines are stored\n";
+		}
+	};
+	my $fields = sub { return join ',', map { "f$_=1" } 1 .. $_[0] };
+	my $steps = $option{steps} // 1000;
+	my ($wide, $sets, $small) = (min(500, 50 * $steps), min(64, 8 * $steps), min(60, 6 * $steps));
+	my $round = 0;
+	do
+	{
+		$round++;
+		$send->(map { "wide${round}_$_ " . $fields->(900) } 1 .. $wide);
+		$send->(map { my $set = $fields->(POSIX::ceil(900 * $_ / 64)); map { "wide${round}_$_ $set" } 1 .. 30 } 1 .. $sets);
+		$send->(map { my $group = $_; join "\n", map { "small${round}_${group}_$_,h=a v=1,w=2" } 1 .. 50 } 1 .. $small);
+		$send->(map { join "\n", ("wide${round}_1 f1=1") x 2500 } 1 .. 100);
+		my @tables = tables('lines');
+		while (my @some = splice @tables, 0, 200) { look('DROP TABLE ' . join(', ', map { "lines.$_" } @some)) }
+		progress('  round %d: %d lines, %.0f MB at most', $round, $sent, max(map { $_->{RssAnon} } @samples) / 1024);
+	} while (now_seconds() - $start < $option{'memory-seconds'});
+	my %run = (rounds => $round, lines => $sent, seconds => now_seconds() - $start, samples => \@samples);
+	look("SELECT pg_terminate_backend($pid)");
+	wait_gone($pid) // die "the listener does not end\n";
+	return \%run;
 }
 
 sub by_workload

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "influx/ingest/attempt.h"
+#include "influx/ingest/memory_budget.h"
 #include "influx/ingest/row_group.h"
 #include "influx/ingest/write_order.h"
 
@@ -26,8 +27,9 @@ class BatchWriter {
  public:
   using Groups = std::vector<std::unique_ptr<RowGroup>>;
 
-  BatchWriter(TransactionControl& transactions, UnwrittenRows& unwritten) noexcept
-      : transactions_(transactions), unwritten_(unwritten) {}
+  BatchWriter(TransactionControl& transactions, UnwrittenRows& unwritten,
+              MemoryBudget& budget) noexcept
+      : transactions_(transactions), unwritten_(unwritten), budget_(budget) {}
 
   /// Writes the groups that were only mapped, and commits what was done so far in any case. When it
   /// returns true, all of them are written, or were given to UnwrittenRows. False where the server
@@ -37,6 +39,9 @@ class BatchWriter {
   /// `memory` is used for what the statements need, and lives as long as the batch. Where the
   /// transactions are the caller's, the error is thrown instead, as postgres::ServerError.
   bool write(Groups& groups, MemoryContext memory, bool insist);
+
+  /// Gives back the memory that is kept from call to call.
+  void shrink() noexcept;
 
   /// Why write() returned false.
   const postgres::Error& failure() const noexcept { return failure_; }
@@ -63,6 +68,7 @@ class BatchWriter {
   void write_groups(Groups& groups, Mode mode);
   bool is_ready(Groups& groups, RowGroup& group);
   void gather(Groups& groups, RowGroup& group);
+  void spare_memory() noexcept;
   void write_fast();
   void write_carefully();
   void write_part(std::size_t first, std::size_t count);
@@ -77,6 +83,7 @@ class BatchWriter {
 
   TransactionControl& transactions_;
   UnwrittenRows& unwritten_;
+  MemoryBudget& budget_;
   RowGroup* current_ = nullptr;  ///< the one being written; null at the end of a transaction of all
   postgres::Error failure_{0, ""};
   bool insist_ = false;

@@ -4,6 +4,7 @@
 
 #include "influx/ingest/batch_writer.h"
 #include "influx/ingest/held_lines.h"
+#include "influx/ingest/memory_budget.h"
 #include "influx/ingest/refusal.h"
 #include "influx/ingest/row_group.h"
 #include "influx/ingest/row_mapper.h"
@@ -25,6 +26,10 @@ namespace influx::ingest {
 /// A batch is read first and written after. No lock is held on a table between the two, and tables
 /// are made and extended in transactions of their own, so that nobody waits for a lock while
 /// holding another one.
+///
+/// A batch whose rows, descriptions and plans take more memory than `influx.max_memory` allows is
+/// written in parts: what comes behind is read when that is written, and what was used least
+/// recently is forgotten in between.
 ///
 /// What becomes of a line: it is stored, or given to the RefusalHandler, or it waits: in the batch
 /// until store() has returned true, or, where its table is locked by somebody, beyond the batch.
@@ -60,6 +65,10 @@ class Ingestor : private UnwrittenRows {
 
   /// The number of lines of the batch, apart from refused ones and those that wait for a table.
   std::size_t pending() const noexcept { return pending_; }
+
+  /// Whether the memory for rows is used up, so that store() is to be called before more is added.
+  /// What is added nevertheless is kept as text.
+  bool is_full() noexcept { return paused_ || budget_.is_exceeded(); }
 
   /// Stores what was added. Where the transactions are the owner's, trouble with a row costs that
   /// row. False where the server can write nothing now, see failure(): the batch is kept, and
@@ -99,7 +108,7 @@ class Ingestor : private UnwrittenRows {
   // Since the object was made.
 
   /// Lines added: points and malformed lines, each once.
-  std::uint64_t lines() const noexcept { return lines_; }
+  std::uint64_t lines() const noexcept { return lines_ + unread_lines_; }
   /// Points that are stored for good.
   std::uint64_t stored() const noexcept { return writer_.stored(); }
   /// The largest time of these, in nanoseconds since the epoch; nothing where there is none.
@@ -125,6 +134,8 @@ class Ingestor : private UnwrittenRows {
   bool make_room(std::size_t lines, std::size_t origins);
   void map_lines(std::uint32_t first_number, std::uint32_t origin,
                  std::size_t most_lines = SIZE_MAX, std::size_t most_bytes = SIZE_MAX);
+  bool has_to_pause() noexcept;
+  void leave_rest(std::uint32_t first_number, std::uint32_t origin);
   void map_point(const Line& line);
   void put_aside(const Line& line, const postgres::Error& error);
   bool may_create(const Line& line, std::string_view measurement);
@@ -140,6 +151,7 @@ class Ingestor : private UnwrittenRows {
   bool extend_all();
   bool extend(const schema::Extension& extension);
   void map_deferred();
+  std::size_t bytes_deferred() const noexcept;
   void refuse_deferred(const postgres::Error& reason);
 
   void hold_table(std::string_view measurement);
@@ -148,6 +160,9 @@ class Ingestor : private UnwrittenRows {
   void postpone(const std::string& measurement);
   bool is_locked(const std::string& measurement);
   void sweep();
+  void end_part();
+  void keep_to_budget();
+  void give_up_tables();
 
   void refuse_row(const RowGroup& group, const Line& line, const Refusal& refusal) override;
   void map_again(const Line& line) override;
@@ -162,6 +177,7 @@ class Ingestor : private UnwrittenRows {
   RowMapper mapper_;
   PlanCache plans_;
   RowTemplates templates_;
+  MemoryBudget budget_;
   BatchWriter writer_;
 
   MemoryContext memory_;        ///< parent of the two below
@@ -171,7 +187,7 @@ class Ingestor : private UnwrittenRows {
   std::vector<Origin> origins_;
   BatchWriter::Groups groups_;
   std::unordered_map<const InsertPlan*, RowGroup*> open_groups_;  ///< that took the last row
-  std::uint64_t batch_ = 1;                                       ///< counts the batches
+  std::uint64_t batch_ = 1;                                       ///< counts parts of batches
   std::vector<std::uint64_t> row_buffer_;                         ///< for RowShape::fill()
   std::vector<Datum> values_;
   std::unique_ptr<bool[]> nulls_;
@@ -179,6 +195,11 @@ class Ingestor : private UnwrittenRows {
   std::size_t pending_ = 0;
   std::size_t looked_up_ = 0;  ///< measurements of malformed lines, in this batch
   std::uint64_t lines_ = 0;
+  bool plan_made_ = false;          ///< in this part
+  bool paused_ = false;             ///< the rest is read when this part is written
+  std::uint64_t part_begin_ = 0;    ///< lines_ when the part began
+  std::uint64_t unread_lines_ = 0;  ///< of what was left, beyond those that lines_ has of it
+  std::size_t forgotten_at_ = 0;    ///< what budget_ measured when catalogs were forgotten last
 
   /// Wait for an extension of their table, or to be mapped again. Where lines could not even be
   /// told apart, one stands for several.

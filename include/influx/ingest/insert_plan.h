@@ -41,6 +41,18 @@ class InsertPlan {
   bool takes(const schema::Table& table,
              std::span<const schema::ColumnIndex> present) const noexcept;
 
+  /// Whether it takes every row that `other`, of the same table, takes.
+  bool stands_for(const schema::Table& table, const InsertPlan& other) const noexcept;
+
+  /// About how many bytes a plan for so many columns takes, beside what it prepares.
+  static constexpr std::size_t bytes(std::size_t columns) noexcept { return 1024 + 160 * columns; }
+  /// About how many bytes it has prepared since this was asked last.
+  std::size_t take_bytes_prepared() noexcept { return std::exchange(bytes_prepared_, 0); }
+
+  /// Gives back what was prepared; the next insert() prepares it again. REQUIRES: insert() is not
+  /// under way.
+  void release() noexcept;
+
   /// What the rows look like: the columns by name, with the types of schema::Column::type.
   TupleDesc descriptor() const noexcept { return descriptor_; }
 
@@ -59,11 +71,11 @@ class InsertPlan {
   void prepare_tuplestore(Oid relation);
   void prepare_arrays(Oid relation);
   void describe_rows(const schema::Table& table);
-  void free_plan() noexcept;
   EphemeralNamedRelationData relation_of(Tuplestorestate* rows, std::size_t count);
   void append_insert(StringInfo sql, Oid relation);
   std::uint64_t insert_from_tuplestore(Tuplestorestate* rows, std::size_t count);
   std::uint64_t insert_from_arrays(Tuplestorestate* rows, std::size_t count);
+  std::uint64_t insert_arrays(Tuplestorestate* rows, std::size_t count);
   std::uint64_t execute(Datum* values);
   postgres::Names names() const noexcept { return {relation_, InvalidOid, descriptor_}; }
   bool travels_as_text(int slot) const noexcept { return as_text_[static_cast<std::size_t>(slot)]; }
@@ -83,6 +95,7 @@ class InsertPlan {
   MemoryContext memory_ = nullptr;
   Source source_ = Source::kNotPrepared;
   SPIPlanPtr plan_ = nullptr;
+  std::size_t bytes_prepared_ = 0;
   /// kArrays: the columns whose type cannot be an element of an array that unnest() takes apart.
   std::vector<bool> as_text_;
 };

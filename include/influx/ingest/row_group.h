@@ -26,6 +26,10 @@ class RowGroup {
   const InsertPlan& plan() const noexcept { return *plan_; }
   const std::vector<Line>& lines() const noexcept { return lines_; }
 
+  /// About how many bytes a row takes beside its tuple: its line, its time, and its place in the
+  /// lists that BatchWriter makes of rows.
+  static constexpr std::size_t kBytesBeside = 128;
+
   /// Adds a row of the plan's descriptor, which is copied. `time_ns` is the time of the point, in
   /// nanoseconds since the epoch. Raises.
   void append(MinimalTuple row, const Line& line, std::int64_t time_ns);
@@ -38,6 +42,11 @@ class RowGroup {
   /// The same for some of the rows, by number in ascending order. Where `combined` is not null, it
   /// is written in place of the row.
   std::uint64_t insert(std::span<const std::uint32_t> rows, std::span<const MinimalTuple> combined);
+
+  /// Gives back what the plan has prepared; it is prepared again where it is used again.
+  void release_plan() noexcept { plan_->release(); }
+  /// About how many bytes it has prepared since this was asked last.
+  std::size_t take_bytes_prepared() noexcept { return plan_->take_bytes_prepared(); }
 
   /// A row, in memory that lives as long as the rows. Raises.
   MinimalTuple row(std::size_t number);
@@ -73,10 +82,10 @@ class RowGroup {
 class PlanCache {
  public:
   /// The plan of `table` with `arbiter` that takes a row with values in exactly the columns
-  /// `present`. Where there
-  /// is none, one is made that also has the columns of the plan used last, so that points which
-  /// bring now these and now those fields share one statement: a column without default may as well
-  /// be NULL. The pointer stays in place until the next call of find() or clear().
+  /// `present`. Where there is none, one is made that also has the columns of the plan made last,
+  /// so that points which bring now these and now those fields share one statement: a column
+  /// without default may as well be NULL. It takes the place of those that it can stand for. The
+  /// pointer stays in place until the next call of find() or clear().
   const std::shared_ptr<InsertPlan>& find(const std::shared_ptr<const schema::Table>& table,
                                           std::span<const schema::ColumnIndex> present,
                                           const schema::Arbiter* arbiter);
@@ -84,16 +93,16 @@ class PlanCache {
   void sweep();
   void clear() { tables_.clear(); }
 
-  /// How many plans were made so far. While it does not change, find() gives the same answers.
-  std::uint64_t made() const noexcept { return made_; }
-
  private:
   struct Plans {
     std::shared_ptr<const schema::Table> table;
     std::vector<std::shared_ptr<InsertPlan>> plans;
   };
+  std::vector<schema::ColumnIndex> columns_for(const Plans& known,
+                                               std::span<const schema::ColumnIndex> present,
+                                               const schema::Arbiter* arbiter) const;
+
   std::unordered_map<Oid, Plans> tables_;
-  std::uint64_t made_ = 0;
 };
 
 }  // namespace influx::ingest

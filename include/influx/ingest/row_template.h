@@ -53,8 +53,16 @@ class RowShape {
   /// means something only where `batch` is the number of this batch.
   RowGroup* group = nullptr;
   std::uint64_t batch = 0;
-  /// PlanCache::made() when the plan was chosen.
+  /// Table::plans_made when the plan was chosen.
   std::uint64_t plans_made = 0;
+
+  /// Whether its rows are still made for this plan.
+  bool is_current() const noexcept { return table_->current && table_->plans_made == plans_made; }
+
+  /// About how many bytes it takes, beside its table and plan.
+  std::size_t bytes() const noexcept {
+    return sizeof(RowShape) + pieces_.size() * sizeof(Piece) + header_.size();
+  }
 
  private:
   RowShape() = default;
@@ -107,10 +115,13 @@ class RowTemplates {
   }
 
   /// Learns from `row`, made of `point`, as RowShape::learn() does, if the parser remembers the
-  /// point. `plans_made` is PlanCache::made().
+  /// point.
   void learn(const line_protocol::Point& point, const RowMapper& mapper, const MappedRow& row,
              const std::shared_ptr<const schema::Table>& table,
-             const std::shared_ptr<InsertPlan>& plan, std::uint64_t plans_made);
+             const std::shared_ptr<InsertPlan>& plan);
+
+  /// Forgets the forms that are not current any more, which keep their plans in memory.
+  void sweep() noexcept;
   void clear() noexcept;
 
  private:
@@ -131,7 +142,7 @@ class RowTemplates {
   RowShape* shared(std::unique_ptr<RowShape> learnt, std::uint64_t field_keys);
 
   std::vector<Series> series_;  ///< by slot
-  std::size_t bytes_ = 0;       ///< of all constants
+  std::size_t bytes_ = 0;       ///< of all constants and shapes
   /// By plan and field keys, mixed. Where the tags differ, there are several.
   std::unordered_multimap<std::uint64_t, std::unique_ptr<RowShape>> shapes_;
 };

@@ -25,6 +25,10 @@ class TransactionControl {
   /// Called when a lock could not be had in time: no more time is to be spent on waiting for the
   /// rest of this batch.
   virtual void stop_waiting() noexcept = 0;
+
+  /// Whether what the server caches of its catalogs for this process may be forgotten now: the
+  /// process is the owner's alone, and no transaction is open.
+  virtual bool may_forget_catalogs() const noexcept = 0;
 };
 
 }  // namespace influx::ingest

@@ -37,6 +37,7 @@ struct Settings {
   char* allowed_sources;
   int read_buffer;    ///< kB
   int max_pending;    ///< kB
+  int max_memory;     ///< kB
   int batch_size;     ///< rows
   int batch_bytes;    ///< kB
   int batch_timeout;  ///< ms

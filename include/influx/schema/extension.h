@@ -33,6 +33,13 @@ struct Extension {
   void merge(const Extension& other);
   void clear();
 
+  /// About how many bytes so many columns take here.
+  static constexpr std::size_t bytes(std::size_t columns) noexcept { return 256 + 200 * columns; }
+  /// About how many bytes the server keeps for this process when they were made.
+  static constexpr std::size_t bytes_made(std::size_t columns) noexcept {
+    return 16384 + 500 * columns;
+  }
+
  private:
   std::unordered_map<std::string, unsigned> roles_;  ///< by name, a bit for each role
 };

@@ -99,6 +99,9 @@ class Table {
   /// `_fields`.
   bool reserves(std::string_view key) const noexcept;
 
+  /// About how many bytes the description takes, and what the server has read for it.
+  std::size_t bytes() const noexcept { return 8192 + 450 * columns.size(); }
+
   std::string measurement;  ///< UTF-8
   Oid oid = InvalidOid;
   char kind = 0;  ///< pg_class.relkind
@@ -127,6 +130,12 @@ class Table {
   /// them. Only a guess, for find().
   mutable std::vector<ColumnIndex> tag_hints;
   mutable std::vector<ColumnIndex> field_hints;
+
+  /// For ingest. When the table was used last, on the clock of who uses it.
+  mutable std::uint64_t last_used = 0;
+  /// How many plans were made for it so far. While it does not change, the plan for points with the
+  /// same columns is the same.
+  mutable std::uint64_t plans_made = 0;
 
  private:
   Table() = default;

@@ -35,6 +35,12 @@ class TableCache {
   /// called after each batch.
   void forget_members();
 
+  /// Forgets `count` tables: those that were used least recently, by Table::last_used; of tables
+  /// that were used at the same time the widest first. They are not current any more.
+  void evict(std::size_t count);
+
+  std::size_t size() const noexcept { return tables_.size(); }
+
   /// Forgets all tables, as after a change of settings.
   void clear();
 
@@ -47,6 +53,7 @@ class TableCache {
   };
 
   void forget(const std::shared_ptr<Table>& table);
+  void forget_stale();
   void mark_stale(const std::weak_ptr<Table>& table) noexcept;
   void mark_dependents_stale(Dependency dependency) noexcept;
   void mark_all_stale() noexcept;

@@ -19,6 +19,7 @@ class WorkerTransactions : public ingest::TransactionControl {
   bool recover(int sqlstate) override;
   bool waits_for_locks() const noexcept override { return false; }
   void stop_waiting() noexcept override;
+  bool may_forget_catalogs() const noexcept override { return !open_; }
 
  private:
   ingest::RejectTable& rejects_;
