@@ -4,6 +4,36 @@
 -- Every operator, function, type and cast of this file is qualified: the schema of the extension may belong to
 -- somebody who is not to be trusted with the rights of who runs it. scripts/check sql refuses others.
 
+-- Before anything else reads or writes the table: the constraint of 1.1 may hold an operator that somebody else made
+-- in the schema of the extension.
+ALTER TABLE @extschema@.influx_listeners
+  DROP CONSTRAINT IF EXISTS influx_listeners_name_check,
+  DROP CONSTRAINT IF EXISTS influx_listeners_schema_check,
+  DROP CONSTRAINT IF EXISTS influx_listeners_role_check,
+  DROP CONSTRAINT IF EXISTS influx_listeners_transport_check,
+  DROP CONSTRAINT IF EXISTS influx_listeners_address_check,
+  DROP CONSTRAINT IF EXISTS influx_listeners_service_check,
+  DROP CONSTRAINT IF EXISTS influx_listeners_precision_check,
+  DROP CONSTRAINT IF EXISTS influx_listeners_workers_check,
+  DROP CONSTRAINT IF EXISTS influx_listeners_batch_size_check,
+  DROP CONSTRAINT IF EXISTS influx_listeners_batch_timeout_check,
+  DROP CONSTRAINT IF EXISTS influx_listeners_read_buffer_check,
+  ADD CONSTRAINT influx_listeners_name_check CHECK (name OPERATOR(pg_catalog.<>) ''),
+  ADD CONSTRAINT influx_listeners_schema_check
+    CHECK (schema OPERATOR(pg_catalog.<>) '' AND schema OPERATOR(pg_catalog.!~) '^pg_'::pg_catalog.text
+           AND schema OPERATOR(pg_catalog.<>) 'information_schema'),
+  ADD CONSTRAINT influx_listeners_role_check CHECK (role OPERATOR(pg_catalog.<>) ''),
+  ADD CONSTRAINT influx_listeners_transport_check CHECK (transport OPERATOR(pg_catalog.=) 'udp'),
+  ADD CONSTRAINT influx_listeners_address_check CHECK (address OPERATOR(pg_catalog.<>) ''),
+  ADD CONSTRAINT influx_listeners_service_check CHECK (service OPERATOR(pg_catalog.<>) ''),
+  ADD CONSTRAINT influx_listeners_precision_check
+    CHECK ("precision" OPERATOR(pg_catalog.=) ANY (ARRAY['n', 'ns', 'u', 'us', 'ms', 's', 'm', 'h', 'auto'])),
+  ADD CONSTRAINT influx_listeners_workers_check
+    CHECK (workers OPERATOR(pg_catalog.>=) 1 AND workers OPERATOR(pg_catalog.<=) 64),
+  ADD CONSTRAINT influx_listeners_batch_size_check
+    CHECK (batch_size OPERATOR(pg_catalog.>=) 1 AND batch_size OPERATOR(pg_catalog.<=) 1000000),
+  ADD CONSTRAINT influx_listeners_batch_timeout_check CHECK (batch_timeout OPERATOR(pg_catalog.<>) ''),
+  ADD CONSTRAINT influx_listeners_read_buffer_check CHECK (read_buffer OPERATOR(pg_catalog.<>) '');
 
 -- In view -----------------------------------------------------------------------------------------
 

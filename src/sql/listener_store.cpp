@@ -65,7 +65,7 @@ std::span<const ListenerDefinition> ListenerStore::select(const char* condition,
 }
 
 ListenerDefinition ListenerStore::find(const char* name) const {
-  const auto found = select("name = $1", name);
+  const auto found = select("name OPERATOR(pg_catalog.=) $1", name);
   if (found.empty()) {
     ereport(ERROR,
             (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("listener \"%s\" does not exist", name),
@@ -75,7 +75,7 @@ ListenerDefinition ListenerStore::find(const char* name) const {
 }
 
 std::span<const ListenerDefinition> ListenerStore::others(const char* name) const {
-  return select("name <> $1", name);
+  return select("name OPERATOR(pg_catalog.<>) $1", name);
 }
 
 void ListenerStore::change(const char* sql, const ListenerDefinition& listener,
@@ -96,7 +96,7 @@ void ListenerStore::change(const char* sql, const ListenerDefinition& listener,
 
 void ListenerStore::insert(const ListenerDefinition& listener) const {
   const char* name = listener.name(ListenerColumn::kName);
-  if (!select("name = $1", name).empty()) {
+  if (!select("name OPERATOR(pg_catalog.=) $1", name).empty()) {
     ereport(ERROR,
             (errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("listener \"%s\" already exists", name),
              errhint("Choose another name, or change that one by listener_alter().")));
@@ -106,13 +106,14 @@ void ListenerStore::insert(const ListenerDefinition& listener) const {
 }
 
 void ListenerStore::update(const ListenerDefinition& listener) const {
-  change(psprintf("UPDATE %s SET (%s) = (%s) WHERE name = $1", qualified_name_, kColumnNames,
-                  kParameters),
+  change(psprintf("UPDATE %s SET (%s) = (%s) WHERE name OPERATOR(pg_catalog.=) $1", qualified_name_,
+                  kColumnNames, kParameters),
          listener, SPI_OK_UPDATE);
 }
 
 void ListenerStore::remove(const char* name) const {
-  execute(psprintf("DELETE FROM %s WHERE name = $1", qualified_name_), name, SPI_OK_DELETE);
+  execute(psprintf("DELETE FROM %s WHERE name OPERATOR(pg_catalog.=) $1", qualified_name_), name,
+          SPI_OK_DELETE);
 }
 
 }  // namespace influx::sql

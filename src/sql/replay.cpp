@@ -109,8 +109,10 @@ ArrayType* wanted_ids(FunctionCallInfo fcinfo, Oid table) {
   Oid types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID};
   Datum values[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
   const char nulls[] = {' ', ' ', PG_ARGISNULL(2) ? 'n' : ' ', '\0'};
-  postgres::execute(psprintf("SELECT array_agg(id) FROM %s WHERE time >= $1 AND time < $2 "
-                             "AND ($3 IS NULL OR measurement = $3)",
+  postgres::execute(psprintf("SELECT pg_catalog.array_agg(id) FROM %s "
+                             "WHERE time OPERATOR(pg_catalog.>=) $1 "
+                             "AND time OPERATOR(pg_catalog.<) $2 "
+                             "AND ($3 IS NULL OR measurement OPERATOR(pg_catalog.=) $3)",
                              postgres::qualified_name(table)),
                     lengthof(types), types, values, nulls, SPI_OK_SELECT, {table});
   postgres::become_again(caller);
@@ -125,7 +127,8 @@ Rejects take_rows(Oid table, ArrayType* ids) {
   Oid types[] = {INT8ARRAYOID};
   Datum values[] = {PointerGetDatum(ids)};
   postgres::execute(
-      psprintf("SELECT id, time, schema::text, \"precision\", line FROM %s WHERE id = ANY ($1) "
+      psprintf("SELECT id, time, schema::pg_catalog.text, \"precision\", line FROM %s "
+               "WHERE id OPERATOR(pg_catalog.=) ANY ($1) "
                "ORDER BY schema, \"precision\", id FOR UPDATE SKIP LOCKED",
                postgres::qualified_name(table)),
       lengthof(types), types, values, nullptr, SPI_OK_SELECT, {table});
@@ -138,7 +141,8 @@ void remove_rows(Oid table, Datum* ids, int count) {
   Oid types[] = {INT8ARRAYOID};
   Datum values[] = {
       PointerGetDatum(construct_array(ids, count, INT8OID, sizeof(int64), true, TYPALIGN_DOUBLE))};
-  postgres::execute(psprintf("DELETE FROM %s WHERE id = ANY ($1)", postgres::qualified_name(table)),
+  postgres::execute(psprintf("DELETE FROM %s WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
+                             postgres::qualified_name(table)),
                     lengthof(types), types, values, nullptr, SPI_OK_DELETE, {table});
   postgres::become_again(caller);
 }
