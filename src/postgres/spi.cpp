@@ -139,11 +139,15 @@ void execute(const char* sql, int count, Oid* types, Datum* values, const char* 
 }
 
 std::uint64_t execute_plan(SPIPlanPtr plan, Datum* values, const char* nulls, const Names& names) {
+  // What a trigger sets must not meet the triggers of the next table.
+  const int nest_level = NewGUCNestLevel();
   int result = 0;
   with_names(text_of(plan), names,
              [&] { result = SPI_execute_plan(plan, values, nulls, false, 0); });
   if (result < 0) elog(ERROR, "SPI_execute_plan failed: %s", SPI_result_code_string(result));
-  return SPI_processed;
+  const std::uint64_t written = SPI_processed;
+  AtEOXact_GUC(false, nest_level);
+  return written;
 }
 
 void connect_with(const EphemeralNamedRelationData& relation) {

@@ -1,11 +1,15 @@
 #include "influx/postgres/transaction.h"
 
+#include "influx/postgres/session.h"
+
 namespace influx::postgres {
 
 void begin_transaction() {
   MemoryContext before = CurrentMemoryContext;
   SetCurrentStatementStartTimestamp();
+  discard_leftovers();
   StartTransactionCommand();
+  guard_settings();
   SPI_connect();
   PushActiveSnapshot(GetTransactionSnapshot());
   MemoryContextSwitchTo(before);
@@ -13,15 +17,25 @@ void begin_transaction() {
 
 void commit_transaction() {
   MemoryContext before = CurrentMemoryContext;
+  restore_settings();
   SPI_finish();
   PopActiveSnapshot();
+  note_leftovers();
   CommitTransactionCommand();
+  release_advisory_locks();
   MemoryContextSwitchTo(before);
 }
 
 void abort_transaction() {
   MemoryContext before = CurrentMemoryContext;
   AbortCurrentTransaction();
+  release_advisory_locks();
+  MemoryContextSwitchTo(before);
+}
+
+void abort_all_transactions() {
+  MemoryContext before = CurrentMemoryContext;
+  AbortOutOfAnyTransaction();
   MemoryContextSwitchTo(before);
 }
 

@@ -2,6 +2,7 @@
 
 #include "influx/postgres/compat.h"
 #include "influx/postgres/error.h"
+#include "influx/postgres/session.h"
 #include "influx/postgres/settings.h"
 #include "influx/transport/clock.h"
 #include "influx/worker/background_worker.h"
@@ -74,6 +75,7 @@ INFLUX_WORKER(SupervisorMain) {
   influx::worker::listeners();  // leave() must not be the first to attach
 
   influx::postgres::ignore_transaction_timeout();
+  influx::postgres::survive_errors();
   BackgroundWorkerInitializeConnection(MyBgworkerEntry->bgw_extra, nullptr, 0);
   SetConfigOption("application_name", "influx supervisor", PGC_USERSET, PGC_S_OVERRIDE);
   SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_OVERRIDE);

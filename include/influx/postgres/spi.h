@@ -28,9 +28,9 @@ SPIPlanPtr prepare_and_keep(const char* sql, int count, const Oid* types, const 
 void execute(const char* sql, int count, Oid* types, Datum* values, const char* nulls, int expected,
              const Names& names);
 
-/// Runs a plan that writes, and returns the number of rows that it has written. `values` and
-/// `nulls` are as for SPI_execute_plan(). `names` are those that it was prepared with. REQUIRES:
-/// SPI connected. Raises.
+/// Runs a plan that writes, and returns the number of rows that it has written. Settings that it
+/// changes, as by a trigger, are undone. `values` and `nulls` are as for SPI_execute_plan().
+/// `names` are those that it was prepared with. REQUIRES: SPI connected. Raises.
 std::uint64_t execute_plan(SPIPlanPtr plan, Datum* values, const char* nulls, const Names& names);
 
 /// The statement as it is planned now, until ReleaseCachedPlan() by CurrentResourceOwner; null
