@@ -35,6 +35,21 @@ ALTER TABLE @extschema@.influx_listeners
   ADD CONSTRAINT influx_listeners_batch_timeout_check CHECK (batch_timeout OPERATOR(pg_catalog.<>) ''),
   ADD CONSTRAINT influx_listeners_read_buffer_check CHECK (read_buffer OPERATOR(pg_catalog.<>) '');
 
+-- Who may see refused lines -----------------------------------------------------------------------
+
+-- A role of the same name as one that was dropped is another role. What is there already is taken to be of the
+-- role that has the name now. An UPDATE would run triggers.
+ALTER TABLE @extschema@.influx_rejects ADD COLUMN role_oid pg_catalog.oid;
+ALTER TABLE @extschema@.influx_rejects ALTER COLUMN role_oid TYPE pg_catalog.oid
+USING pg_catalog.to_regrole(pg_catalog.quote_ident(role::pg_catalog.text))::pg_catalog.oid;
+COMMENT ON COLUMN @extschema@.influx_rejects.role_oid IS 'its OID: the row is of this role, as long as it has that name';
+
+DROP POLICY members_of_listener ON @extschema@.influx_rejects;
+CREATE POLICY members_of_listener ON @extschema@.influx_rejects FOR SELECT
+USING (EXISTS (SELECT FROM pg_catalog.pg_roles AS r
+                WHERE r.oid OPERATOR(pg_catalog.=) role_oid AND r.rolname OPERATOR(pg_catalog.=) role
+                  AND pg_catalog.pg_has_role(r.oid, 'USAGE'::pg_catalog.text)));
+
 -- In view -----------------------------------------------------------------------------------------
 
 DROP VIEW @extschema@.pg_stat_influx;

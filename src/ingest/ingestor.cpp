@@ -119,14 +119,17 @@ void Ingestor::map_lines(std::uint32_t first_number, std::uint32_t origin, std::
                          std::size_t most_bytes) {
   const std::size_t bytes = parser_.rest().size();
   std::size_t lines = 0;
+  mapping_.reads = true;
+  mapping_.first_number = first_number;
+  mapping_.origin = origin;
   for (;;) {
     if (has_to_pause()) break;
-    Line line;
+    Line& line = mapping_.line;
     const auto failure = attempt(transactions_, [&] {
       transactions_.begin();
       postgres::in_context(row_memory_, [&] {
         for (;;) {
-          line = {};
+          mapping_.has_line = false;
           if (lines == most_lines || bytes - parser_.rest().size() >= most_bytes) return;
           if (has_to_pause()) return;
           const Parser::Result result = parser_.next();
@@ -135,6 +138,7 @@ void Ingestor::map_lines(std::uint32_t first_number, std::uint32_t origin, std::
           ++lines;
           line = {parser_.line(),
                   first_number + static_cast<std::uint32_t>(parser_.line_number()) - 1, origin};
+          mapping_.has_line = true;
           MemoryContextReset(row_memory_);
           CHECK_FOR_INTERRUPTS();
           if (result == Parser::Result::kError) {
@@ -146,19 +150,20 @@ void Ingestor::map_lines(std::uint32_t first_number, std::uint32_t origin, std::
       });
     });
     if (!failure.has_value()) break;
-    if (line.text.data() == nullptr) {
+    if (!mapping_.has_line) {
       // It is not about a line: no transaction could be had, or no memory to read one.
       cannot_map_ = true;
       failure_ = *failure;
-      ++lines_;  // stands for them until they are told apart
-      const auto number = static_cast<std::uint32_t>(parser_.next_line_number());
-      map_again({parser_.rest(), first_number + number - 1, origin});
+      leave_rest();
+      mapping_.reads = false;
       return;
     }
     put_aside(line, *failure);
+    mapping_.has_line = false;
   }
   // Who gives the lines in parts has what is behind them.
-  if (paused_ && most_lines == SIZE_MAX) leave_rest(first_number, origin);
+  if (paused_ && most_lines == SIZE_MAX) leave_rest();
+  mapping_.reads = false;
 }
 
 /// Whether what is mapped has to be written before more is. A part has a line at least.
@@ -168,13 +173,13 @@ bool Ingestor::has_to_pause() noexcept {
 }
 
 /// Puts off what the parser has not read of its text.
-void Ingestor::leave_rest(std::uint32_t first_number, std::uint32_t origin) {
+void Ingestor::leave_rest() {
   const std::string_view rest = parser_.rest();
   if (rest.empty()) return;
   ++lines_;  // stands for them until they are told apart
   unread_lines_ += line_count(rest) - 1;
   const auto number = static_cast<std::uint32_t>(parser_.next_line_number());
-  map_again({rest, first_number + number - 1, origin});
+  map_again({rest, mapping_.first_number + number - 1, mapping_.origin});
 }
 
 /// Decides about a line whose mapping ended with `error`. REQUIRES: the parser is at the line.
@@ -351,6 +356,7 @@ void Ingestor::map_again(const Line& line) {
 }
 
 void Ingestor::refuse(const Line& line, Refusal refusal, std::string_view measurement) {
+  mapping_.has_line = false;
   refusal.measurement = measurement;
   if (refusal.table == InvalidOid) refusal.table = tables_.known(measurement);
   refusals_.refuse(line, origins_[line.origin], refusal);

@@ -89,7 +89,9 @@ void Ingestor::resume(const std::string& measurement) {
   HeldLines::Queue& queue = resumed_.emplace_back(Resumed{measurement, {}}).lines;
   queue = held_.release(measurement);
   lines_ -= queue.size();
+  mapping_.resumed = queue.size();
   queue.for_each([&](const Line& line, const Origin& origin) {
+    --mapping_.resumed;
     const auto index = static_cast<std::uint32_t>(origins_.size());
     origins_.push_back(origin);
     parser_.reset(line.text);

@@ -142,7 +142,9 @@ void Ingestor::map_deferred() {
   lines_ -= deferred_before_.size();
   part_begin_ = lines_;
   unread_lines_ = 0;
+  mapping_.deferred = deferred_before_.size();
   for (const Line& line : deferred_before_) {
+    --mapping_.deferred;
     parser_.reset(line.text);
     map_lines(line.number, line.origin);
   }
@@ -165,6 +167,33 @@ void Ingestor::refuse_deferred(const postgres::Error& reason) {
   deferred_.clear();
   extensions_.clear();
   unread_lines_ = 0;
+}
+
+void Ingestor::put_back() {
+  if (std::exchange(mapping_.has_line, false)) map_again(mapping_.line);
+  if (std::exchange(mapping_.reads, false)) leave_rest();
+  const auto again = [&](const Line& line) {
+    ++lines_;
+    unread_lines_ += line_count(line.text) - 1;
+    map_again(line);
+  };
+  const std::size_t deferred = std::exchange(mapping_.deferred, 0);
+  std::for_each(deferred_before_.end() - static_cast<std::ptrdiff_t>(deferred),
+                deferred_before_.end(), again);
+  deferred_before_.clear();
+  std::size_t left = std::exchange(mapping_.resumed, 0);
+  if (left == 0) return;
+  const HeldLines::Queue& queue = resumed_.back().lines;
+  std::size_t before = queue.size() - left;
+  queue.for_each([&](Line line, const Origin& origin) {
+    if (before > 0) {
+      --before;
+      return;
+    }
+    line.origin = static_cast<std::uint32_t>(origins_.size());
+    origins_.push_back(origin);
+    again(line);
+  });
 }
 
 void Ingestor::refuse_batch(const postgres::Error& reason) {

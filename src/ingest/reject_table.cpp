@@ -16,13 +16,19 @@ namespace {
 /// Of each of the two parts of a reason: a trigger may say as much as it likes.
 constexpr std::size_t kMostBytesOfReason = 2000;
 
-const char* const kColumns[] = {"time",          "schema",       "port",        "role",
-                                "\"precision\"", "sender",       "sender_port", "measurement",
-                                "line",          "\"position\"", "sqlstate",    "reason"};
-const Oid kTypes[] = {TIMESTAMPTZOID, NAMEOID, INT4OID,  NAMEOID, TEXTOID, INETOID,
-                      INT4OID,        TEXTOID, BYTEAOID, INT4OID, TEXTOID, TEXTOID};
+const char* const kColumns[] = {"time",     "schema",      "port",        "role", "\"precision\"",
+                                "sender",   "sender_port", "measurement", "line", "\"position\"",
+                                "sqlstate", "reason",      "role_oid"};
+const Oid kTypes[] = {TIMESTAMPTZOID, NAMEOID,  INT4OID, NAMEOID, TEXTOID, INETOID, INT4OID,
+                      TEXTOID,        BYTEAOID, INT4OID, TEXTOID, TEXTOID, OIDOID};
 constexpr int kColumnCount = lengthof(kColumns);
 static_assert(lengthof(kTypes) == kColumnCount);
+
+/// Where the extension is of a version before 1.2, the table lacks the last one.
+int columns_of(Oid table) {
+  const bool has_last = get_attnum(table, kColumns[kColumnCount - 1]) != InvalidAttrNumber;
+  return has_last ? kColumnCount : kColumnCount - 1;
+}
 
 Datum name_datum(const char* name) {
   return DirectFunctionCall1(namein, CStringGetDatum(name));
@@ -117,20 +123,22 @@ void RejectTable::insert_all(Oid table) {
 /// Makes the plan, which names the table, for where it is now.
 void RejectTable::prepare(Oid table) {
   const char* qualified = postgres::qualified_name(table);
-  if (name_ == qualified && insert_plan_ != nullptr) return;
+  const int columns = columns_of(table);
+  if (name_ == qualified && columns_ == columns && insert_plan_ != nullptr) return;
   if (insert_plan_ != nullptr) SPI_freeplan(std::exchange(insert_plan_, nullptr));
 
   StringInfoData sql;
   initStringInfo(&sql);
   appendStringInfo(&sql, "INSERT INTO %s (", qualified);
-  for (int i = 0; i < kColumnCount; ++i)
+  for (int i = 0; i < columns; ++i)
     appendStringInfo(&sql, "%s%s", i == 0 ? "" : ", ", kColumns[i]);
   appendStringInfoString(&sql, ") VALUES (");
-  for (int i = 0; i < kColumnCount; ++i)
+  for (int i = 0; i < columns; ++i)
     appendStringInfo(&sql, "%s$%d", i == 0 ? "" : ", ", i + 1);
   appendStringInfoChar(&sql, ')');
-  insert_plan_ = postgres::prepare_and_keep(sql.data, kColumnCount, kTypes, {table});
+  insert_plan_ = postgres::prepare_and_keep(sql.data, columns, kTypes, {table});
   name_ = qualified;
+  columns_ = columns;
 }
 
 void RejectTable::insert(Oid table, const Reject& reject) {
@@ -162,6 +170,7 @@ void RejectTable::insert(Oid table, const Reject& reject) {
       Int32GetDatum(static_cast<int32>(reject.position.value_or(0) + 1)));
   put(true, CStringGetTextDatum(unpack_sql_state(reject.sqlstate)));
   put(true, postgres::text_datum(reject.reason));
+  put(true, ObjectIdGetDatum(GetSessionUserId()));
   postgres::execute_plan(insert_plan_, values, nulls, {table});
 }
 

@@ -14,9 +14,9 @@ namespace {
 constexpr const char* kTold[] = {
     "that a table is locked", "that a table is free again", "that nothing can be written",
     "of writing again",       "that nobody is notified",    "of refused lines",
-    "of lost datagrams",      "of datagrams turned away",
+    "of lost datagrams",      "of datagrams turned away",   "of looks at the catalog",
 };
-static_assert(lengthof(kTold) == static_cast<std::size_t>(Report::kTurnedAway) + 1);
+static_assert(lengthof(kTold) == static_cast<std::size_t>(Report::kLookPutOff) + 1);
 static_assert(lengthof(kTold) <= ReportGate::kMostKinds);
 
 /// Of this process.

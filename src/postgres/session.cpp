@@ -1,5 +1,11 @@
 #include "influx/postgres/session.h"
 
+extern "C" {
+#include "commands/prepare.h"
+#include "commands/trigger.h"
+#include "utils/portal.h"
+}
+
 namespace influx::postgres {
 
 namespace {
@@ -35,6 +41,12 @@ void discard_leftovers() {
   ResetTempTableNamespace();
   CommitTransactionCommand();
   temporary_objects = false;
+}
+
+void abort_all_transactions() {
+  MemoryContext before = CurrentMemoryContext;
+  AbortOutOfAnyTransaction();
+  MemoryContextSwitchTo(before);
 }
 
 void release_advisory_locks() {

@@ -33,12 +33,6 @@ void abort_transaction() {
   MemoryContextSwitchTo(before);
 }
 
-void abort_all_transactions() {
-  MemoryContext before = CurrentMemoryContext;
-  AbortOutOfAnyTransaction();
-  MemoryContextSwitchTo(before);
-}
-
 std::size_t fair_number_of_locks() noexcept {
   // An eighth: a table comes with locks on its indexes, and others are there too.
   constexpr int kPart = 8;

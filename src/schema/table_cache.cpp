@@ -22,6 +22,9 @@ TableCache::TableCache(Oid namespace_oid, bool waits_for_locks)
     CacheRegisterRelcacheCallback(on_relation_change, 0);
     CacheRegisterSyscacheCallback(NAMESPACEOID, on_object_change, 0);
     CacheRegisterSyscacheCallback(TYPEOID, on_object_change, 0);
+    // Rights may come by way of a role, or of a membership.
+    for (const SysCacheIdentifier cache : {AUTHOID, AUTHMEMROLEMEM})
+      CacheRegisterSyscacheCallback(cache, on_role_change, 0);
     registered = true;
   }
   next_cache_ = first_cache_;
@@ -66,6 +69,11 @@ void TableCache::mark_dependents_stale(Dependency dependency) noexcept {
 void TableCache::mark_all_stale() noexcept {
   for (const auto& [dependency, table] : by_dependency_)
     mark_stale(table);
+}
+
+void TableCache::on_role_change(Datum, int, uint32) {
+  for (TableCache* cache = first_cache_; cache != nullptr; cache = cache->next_cache_)
+    cache->mark_all_stale();
 }
 
 void TableCache::mark_stale(const std::weak_ptr<Table>& table) noexcept {

@@ -11,6 +11,7 @@ constexpr int kTickMs = 200;
 // Written by signal handlers.
 volatile sig_atomic_t requested = 0;
 volatile sig_atomic_t ticks_since_request = 0;
+volatile sig_atomic_t leaving = 0;  ///< counts as a request, and is none to end for good
 
 TimeoutId write_watch = MAX_TIMEOUTS;
 
@@ -39,7 +40,7 @@ void on_terminate_at_once(SIGNAL_ARGS) {
 }
 
 void on_tick() {
-  if (requested == 0) return;
+  if (requested == 0 && leaving == 0) return;
   ticks_since_request = ticks_since_request + 1;
   if (ticks_since_request * kTickMs >= kGraceMs) end_at_next_check();
 }
@@ -66,6 +67,19 @@ void start_write_watch() {
   if (write_watch == MAX_TIMEOUTS) write_watch = RegisterTimeout(USER_TIMEOUT, on_tick);
   enable_timeout_every(write_watch, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kTickMs),
                        kTickMs);
+}
+
+void allow_interrupts_at_exit() {
+  ticks_since_request = 0;
+  leaving = 1;
+  start_write_watch();
+  InterruptHoldoffCount = 0;
+}
+
+void forbid_interrupts_at_exit() {
+  stop_write_watch();
+  leaving = 0;
+  InterruptHoldoffCount = 1;
 }
 
 void stop_write_watch() {

@@ -2,16 +2,11 @@
 
 #include "influx/worker/worker.h"
 
-#include "influx/ingest/attempt.h"
 #include "influx/postgres/compat.h"
 #include "influx/postgres/error.h"
 #include "influx/postgres/report.h"
 #include "influx/postgres/settings.h"
-#include "influx/postgres/transaction.h"
-#include "influx/schema/table_counts.h"
 #include "influx/transport/clock.h"
-#include "influx/worker/overrides.h"
-#include "influx/worker/role_watch.h"
 #include "influx/worker/signals.h"
 
 namespace influx::worker {
@@ -35,9 +30,6 @@ constexpr long kNapMs = 5;
 
 constexpr std::int64_t kFinishNs =
     400 * kNsPerMs;  // leaves room in signals.h's grace for the last batch
-
-/// The least time between two searches for dropped tables.
-constexpr std::int64_t kLookForRoomNs = 600'000 * kNsPerMs;
 
 /// From now until `monotonic`, rounded up; 0 where it is over.
 long ms_until(std::int64_t monotonic) noexcept {
@@ -63,6 +55,7 @@ Worker::Worker(const LaunchArguments& arguments, Registration& registration)
       refusals_(rejects_),
       transactions_(rejects_),
       ingestor_(arguments.namespace_oid, arguments.precision, refusals_, transactions_),
+      target_(arguments_),
       memory_(postgres::guard([] {
         return AllocSetContextCreate(TopMemoryContext, "influx worker", ALLOCSET_DEFAULT_SIZES);
       })) {}
@@ -79,26 +72,14 @@ void Worker::listen() {
                errdetail("It lacks the socket option SO_MEMINFO, of Linux 4.12.")));
     }
     rebuild_wait_sets();
-    describe_process();
+    target_.start();
   });
+  has_to_describe_ = !describe_process();
   show_sockets();
 }
 
 void Worker::show_sockets() {
   registration_.set_sockets(listener_.addresses(), listener_.read_buffer());
-}
-
-/// What pg_stat_activity tells of this process.
-void Worker::describe_process() {
-  postgres::begin_transaction();
-  schema::start_counting_tables();
-  const char* schema = get_namespace_name(arguments_.namespace_oid);
-  char name[NAMEDATALEN];
-  snprintf(name, sizeof(name), "influx %s %s", schema == nullptr ? "?" : schema,
-           listener_.addresses().c_str());
-  postgres::commit_transaction();
-  SetConfigOption("application_name", name, PGC_USERSET, PGC_S_OVERRIDE);
-  pgstat_report_activity(STATE_IDLE, "listening");
 }
 
 void Worker::rebuild_wait_sets() {
@@ -118,6 +99,27 @@ void Worker::rebuild_wait_sets() {
 
 void Worker::run() {
   MemoryContextSwitchTo(memory_);
+  postgres::PendingError error;
+  bool failed = false;
+  try {
+    postgres::guard([&] { loop(); });
+  } catch (...) {
+    failed = true;
+    error.capture();
+  }
+  if (failed) {
+    transactions_.recover(0);
+    ingestor_.put_back();
+  }
+  try {
+    finish();
+  } catch (...) {
+    if (!failed) throw;  // else the first error counts, and rescue() goes on
+  }
+  if (failed) error.raise();
+}
+
+void Worker::loop() {
   while (!shutdown_requested()) {
     wait();
     handle_interrupts();
@@ -137,13 +139,11 @@ void Worker::run() {
     if (summary_.is_due()) summary_.flush(counters());
     make_room_for_tables();
     MemoryContextReset(memory_);
-    if (role_was_dropped(arguments_.role)) {
-      ereport(WARNING, (errmsg("influx: the listener ends: its role, OID %u, was dropped",
-                               arguments_.role)));
+    if (!look_around()) {
+      ereport(WARNING, (errmsg("influx: the listener ends: %s", gone_)));
       return;
     }
   }
-  finish();
 }
 
 /// What the process has counted for the server. Without memory for that it is told later.
@@ -167,14 +167,16 @@ void Worker::wait() {
   ResetLatch(MyLatch);
 }
 
-/// Milliseconds until something has to be done without being woken up, or -1.
+/// Milliseconds until something has to be done without being woken up.
 long Worker::wait_time() const {
   if (batch_is_due()) return 0;
-  long timeout = refusals_.wait_time();
+  long timeout = ms_until(look_at_ns_);
   const auto until = [&](std::int64_t at_ns) {
     const long milliseconds = ms_until(at_ns);
-    timeout = timeout < 0 ? milliseconds : std::min(timeout, milliseconds);
+    timeout = std::min(timeout, milliseconds);
   };
+  if (const long refusals = refusals_.wait_time(); refusals >= 0)
+    timeout = std::min(timeout, refusals);
   if (const auto due = summary_.due_ns()) until(*due);
   if (unreported_losses() > 0) until(postgres::may_report_at_ns(Report::kLost));
   if (unreported_filtered() > 0) until(postgres::may_report_at_ns(Report::kTurnedAway));
@@ -196,30 +198,6 @@ void Worker::handle_interrupts() {
     ConfigReloadPending = false;
     reload();
   }
-}
-
-void Worker::reload() {
-  ProcessConfigFile(PGC_SIGHUP);
-  take_overrides(arguments_, registration_, false);
-  std::optional<postgres::Error> failure;
-  try {
-    // First, since it can do its part where an address cannot be had.
-    inbox_.set_filter(Listener::allowed_sources());
-    // What waits at an address that is given up was sent to a listener that was there.
-    {
-      const std::vector<transport::UdpSocket> given_up = listener_.configure();
-      inbox_.receive(given_up, kMostAtEnd);
-      survey();
-    }
-    listener_.keep_claims();
-  } catch (const postgres::Error& error) {
-    failure = error;
-  }
-  if (failure.has_value()) failure->warn();
-  rebuild_wait_sets();
-  describe_process();
-  show_sockets();
-  ingestor_.forget_tables();
 }
 
 void Worker::receive(std::size_t most) {
@@ -256,8 +234,13 @@ void Worker::report_losses() {
   }
 }
 
-/// Writes what was received before the process was told to end, as far as there is time.
+/// Writes what was received before the process came to its end, as far as there is time; where
+/// there is nothing any more to write it for, it is refused.
 void Worker::finish() {
+  if (gone_ != nullptr) {
+    give_up_batch({ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "the listener has ended", gone_});
+    return;
+  }
   const std::int64_t deadline = monotonic_ns() + kFinishNs;
   receive(kMostAtEnd);
   survey();
@@ -265,27 +248,8 @@ void Worker::finish() {
     write_batch();
     MemoryContextReset(memory_);
   } while (!resume_at_ns_.has_value() && waits_since_ns_.has_value() && monotonic_ns() < deadline);
-  give_up_batch();
+  give_up_batch({ERRCODE_ADMIN_SHUTDOWN, "the listener was stopped before the line was stored"});
   report_statistics(true);
-}
-
-/// Where there was no room to count a table in shared memory, that of dropped ones is freed, if
-/// there are any.
-void Worker::make_room_for_tables() {
-  if (!schema::lacks_room_for_tables()) return;
-  const bool is_first = looked_for_room_ns_ == 0;
-  if (!is_first && monotonic_ns() - looked_for_room_ns_ < kLookForRoomNs) return;
-  looked_for_room_ns_ = monotonic_ns();
-  const auto failure = ingest::attempt(transactions_, [&] {
-    transactions_.begin();
-    schema::remove_dropped_tables();
-    transactions_.commit();
-  });
-  if (failure.has_value() || !is_first) return;
-  ereport(LOG, (errmsg("influx: there are more tables than pg_stat_influx_tables has room for"),
-                errdetail("It counts for %u tables of the server; dropped ones make room for "
-                          "others.",
-                          schema::kMostCountedTables)));
 }
 
 void Worker::lose(std::uint64_t datagrams, const char* reason) {
@@ -307,7 +271,9 @@ Counters Worker::counters() const {
   counters.duplicates = ingestor_.duplicates();
   counters.rejected = refusals_.counts();
   counters.lines = ingestor_.lines() + inbox_.unread_lines();
-  counters.waiting = counters.lines - counters.stored - refusals_.refused();
+  const std::uint64_t done = counters.stored + refusals_.refused();
+  counters.lines = std::max(counters.lines, done);
+  counters.waiting = counters.lines - done;
   counters.batches = batches_;
   counters.retries = ingestor_.retries();
   if (received.datagrams > 0) counters.last_datagram_ns = received.last_received_ns;
@@ -317,6 +283,23 @@ Counters Worker::counters() const {
 
 void Worker::publish() {
   registration_.publish(counters());
+}
+
+void Worker::rescue() noexcept {
+  catcher_.stop();
+  try {
+    ingestor_.put_back();
+    if (counters().waiting == inbox_.unread_lines() || !PostmasterIsAlive()) return;
+    allow_interrupts_at_exit();
+    transactions_.abandon();
+    refuse_what_waits({ERRCODE_ADMIN_SHUTDOWN, "the listener was ended while the line waited"});
+    finished_datagrams_ += std::exchange(batch_datagrams_, 0);
+    transactions_.begin();
+    transactions_.commit();
+    forbid_interrupts_at_exit();
+  } catch (...) {
+    // What was refused is counted, and the rest is going to be.
+  }
 }
 
 void Worker::leave() noexcept {

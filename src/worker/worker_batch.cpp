@@ -157,17 +157,20 @@ void Worker::end_batch() {
   waits_since_ns_.reset();
 }
 
-/// Refuses the lines that wait for their table, or for the server.
-void Worker::give_up_batch() {
-  if (resume_at_ns_.has_value()) {
-    ingestor_.refuse_batch(ingestor_.failure());
-  }
-  if (ingestor_.held() > 0) {
-    ingestor_.refuse_held(
-        {ERRCODE_LOCK_NOT_AVAILABLE, "the listener was stopped while the table was locked"});
-  }
+/// Refuses the lines that wait for their table, or for the server, and is done with them.
+void Worker::give_up_batch(const postgres::Error& reason) {
+  refuse_what_waits(reason);
   ingestor_.store(true);
   end_batch();
+}
+
+/// Refuses the lines of the batch and those that wait for a table. What they wait for is a better
+/// reason than the end.
+void Worker::refuse_what_waits(const postgres::Error& reason) {
+  ingestor_.refuse_batch(resume_at_ns_.has_value() ? ingestor_.failure() : reason);
+  if (ingestor_.held() == 0) return;
+  ingestor_.refuse_held(
+      {ERRCODE_LOCK_NOT_AVAILABLE, "the listener was stopped while the table was locked"});
 }
 
 }  // namespace influx::worker

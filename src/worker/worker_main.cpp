@@ -3,10 +3,10 @@
 #include "influx/postgres/compat.h"
 #include "influx/postgres/error.h"
 #include "influx/postgres/memory.h"
+#include "influx/postgres/session.h"
 #include "influx/postgres/transaction.h"
 #include "influx/worker/lifecycle.h"
 #include "influx/worker/overrides.h"
-#include "influx/worker/role_watch.h"
 #include "influx/worker/signals.h"
 #include "influx/worker/worker.h"
 
@@ -42,6 +42,10 @@ void close_sockets(int, Datum worker) {
   reinterpret_cast<Worker*>(DatumGetPointer(worker))->close();
 }
 
+void rescue(int, Datum worker) {
+  reinterpret_cast<Worker*>(DatumGetPointer(worker))->rescue();
+}
+
 }  // namespace
 
 INFLUX_WORKER(WorkerMain) {
@@ -55,15 +59,17 @@ INFLUX_WORKER(WorkerMain) {
   influx::worker::start_write_watch();
   lifecycle->start([&] {
     influx::postgres::ignore_transaction_timeout();
+    influx::postgres::survive_errors();
     BackgroundWorkerInitializeConnectionByOid(arguments.database, arguments.role, 0);
-    influx::worker::watch_roles();
     check_schema(arguments);
     influx::worker::take_overrides(arguments, lifecycle->registration(), true);
     worker = influx::postgres::make_in_context<Worker>(TopMemoryContext, arguments,
                                                        lifecycle->registration());
     before_shmem_exit(close_sockets, PointerGetDatum(worker));
     worker->listen();
+    // The last one first. An error in one of them ends it, and the next one follows.
     before_shmem_exit(leave, PointerGetDatum(worker));
+    before_shmem_exit(rescue, PointerGetDatum(worker));
   });
   influx::worker::stop_write_watch();
   lifecycle->run([&] { worker->run(); });

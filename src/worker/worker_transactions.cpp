@@ -1,5 +1,6 @@
 #include "influx/worker/worker_transactions.h"
 
+#include "influx/postgres/session.h"
 #include "influx/postgres/settings.h"
 #include "influx/postgres/transaction.h"
 
@@ -24,6 +25,12 @@ void WorkerTransactions::commit() {
   rejects_.write();
   postgres::commit_transaction();
   rejects_.end(true);
+  open_ = false;
+}
+
+void WorkerTransactions::abandon() {
+  postgres::abort_all_transactions();
+  rejects_.end(false);
   open_ = false;
 }
 

@@ -272,8 +272,6 @@ launch($node, $lost{usage}, schema => 'closing', role => 'no_usage');
 launch($node, $lost{connections}, database => 'closed');
 launch($node, $lost{database}, database => 'gone');
 sql('ALTER ROLE nologin NOLOGIN');
-sql('DROP ROLE short_lived');
-sql('DROP SCHEMA short_lived');
 sql('REVOKE USAGE ON SCHEMA closing FROM no_usage');
 sql('ALTER DATABASE closed ALLOW_CONNECTIONS false');
 send_text(udp($lost{connections}), 'm v=1i');
@@ -282,7 +280,8 @@ send_text(udp($lost{nologin}), 'm v=');
 wait_for_value($node, shown($lost{nologin}, 'rejected'), '1', 'a role that may not log in any more: its listener goes on');
 $offset = log_size($node);
 crash_server();
-sql('DROP DATABASE gone');
+# Before they are started again: a listener that works ends by itself where these are dropped.
+sql('DROP ROLE short_lived; DROP SCHEMA short_lived; DROP DATABASE gone');
 $control = wait_restarted('restarts that cannot succeed', $control_port, $control);
 wait_for_value($node, 'SELECT count(*) FROM pg_stat_influx', '1', 'the others have ended');
 my %reasons = (
@@ -306,11 +305,10 @@ is(join(',', listeners($node)), $control, 'and none is there');
 sql('CREATE ROLE passing LOGIN');
 my $passing_port = free_udp_port();
 my $passing = launch($node, $passing_port, role => 'passing');
-sql('DROP ROLE passing');
 $offset = log_size($node);
-send_text(udp($passing_port), 'mark n=0i');
-ok(defined wait_gone($passing), 'a listener whose role was dropped ends with its next batch');
-my @told = log_of($node, $passing, $offset) =~ /(WARNING:  influx: the listener ends: its role, OID \d+, was dropped)\n/g;
+sql('DROP ROLE passing');
+ok(defined wait_gone($passing), 'a listener whose role was dropped ends, where nothing is sent, too');
+my @told = log_of($node, $passing, $offset) =~ /(WARNING:  influx: the listener ends: its role was dropped)\n/g;
 is(scalar @told, 1, 'the log tells once');
 is(value_of($passing_port, 'count(*)'), '0', 'and it is not shown any more');
 

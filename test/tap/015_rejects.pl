@@ -197,8 +197,8 @@ sql(q{UPDATE influx_rejects SET line = 't v=5i' WHERE role = 'loader'});
 is(as('stranger', 'SELECT * FROM influx_replay()'), '0|0', 'who does not see them does not replay them');
 is(as('member', 'SELECT * FROM influx_replay()'), '1|0', 'a member does');
 is(sql('SELECT string_agg(v::text, \',\' ORDER BY v) FROM l.t'), '1,5', 'and stores with the rights it has');
-sql(q{INSERT INTO influx_rejects (time, schema, port, role, "precision", line, sqlstate, reason)
-	VALUES (now(), 'm', 1, 'loader', 'ns', 't v=801i', '00000', 'x')});
+sql(q{INSERT INTO influx_rejects (time, schema, port, role, role_oid, "precision", line, sqlstate, reason)
+	VALUES (now(), 'm', 1, 'loader', 'loader'::regrole, 'ns', 't v=801i', '00000', 'x')});
 is(as('member', 'SELECT * FROM influx_replay()'), '0|1', 'but not where it has none');
 sql(q{UPDATE influx_rejects SET role = 'dropped since'});
 is(as('member', 'SELECT count(*) FROM influx_rejects'), '0', 'rows of a role that is gone are for the owner of the table');
@@ -223,15 +223,11 @@ send_text($socket, 't v=moved');
 all_done();
 wait_for_value($node, 'SELECT count(*) FROM elsewhere.influx_rejects', '1', 'the table is found where it is');
 sql('DROP EXTENSION influx; CREATE TABLE public.influx_rejects (LIKE m.done)');
-$offset = log_size($node);
-send_text($socket, "t v=901i\nt v=homeless");
-wait_for_value($node, 'SELECT count(*) FROM m.t WHERE v = 901', '1', 'without the extension rows are stored');
-is(sql('SELECT count(*) FROM public.influx_rejects'), '0', 'a table that merely has the name is left alone');
+ok(defined wait_gone($pid), 'without the extension the listener ends');
 sql('DROP TABLE public.influx_rejects; CREATE EXTENSION influx');
+$pid = launch($node, $port, schema => 'm');
 send_text($socket, 't v=home');
 wait_for_value($node, q{SELECT encode(line, 'escape') FROM influx_rejects}, 't v=home', 'with the new one lines are kept again');
-wait_for_log($node, qr/DETAIL:  Some could not be kept: table "influx_rejects" of extension influx does not exist\./,
-	$offset, 'and the log says which were not');
 
 # A dump has them where that is asked for.
 my $dumped = qr/COPY public\.influx_rejects .*\n.*\t\\\\x7420763d686f6d65\t/;
@@ -246,5 +242,5 @@ sql('ALTER DATABASE postgres SET influx.dump_rejects = on');
 ($dump) = run_command([ 'pg_dump', '--data-only', $node->connstr('postgres') ]);
 like($dump, $dumped, 'or it is set for the database');
 
-is(sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $pid"), '1', 'one listener did all this');
+is(sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $pid"), '1', 'one listener did all since then');
 done_testing();

@@ -302,8 +302,13 @@ sub send_lines
 	return;
 }
 
-# Whether somebody has the UDP port on 127.0.0.1.
-sub is_bound { return slurp_file('/proc/net/udp') =~ sprintf('0100007F:%04X ', $_[0]); }
+# Whether somebody listens on the UDP port of 127.0.0.1.
+sub is_bound
+{
+	# The local address is the first one; a sender has the port in the second.
+	my $local = sprintf('0100007F:%04X ', $_[0]);
+	return slurp_file('/proc/net/udp') =~ /^\s*\d+: $local/m;
+}
 
 my %senders;
 

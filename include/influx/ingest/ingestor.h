@@ -79,6 +79,10 @@ class Ingestor : private UnwrittenRows {
   /// Why store() or make_room_for() returned false.
   const postgres::Error& failure() const noexcept { return failure_; }
 
+  /// After an error that has ended one of the calls in the middle: puts the lines that it had in
+  /// hand back into the batch.
+  void put_back();
+
   /// Refuses what is left of a batch that could not be stored.
   void refuse_batch(const postgres::Error& reason);
 
@@ -124,6 +128,16 @@ class Ingestor : private UnwrittenRows {
     postgres::Error error;
     std::int64_t until_ns = 0;
   };
+  /// What map_lines() and its callers have in hand: lines that are in no list meanwhile.
+  struct Mapping {
+    bool reads = false;     ///< the rest of the parser's text is to be read
+    bool has_line = false;  ///< `line` is
+    Line line;
+    std::uint32_t first_number = 0;
+    std::uint32_t origin = 0;
+    std::size_t deferred = 0;  ///< so many of the last ones of deferred_before_
+    std::size_t resumed = 0;   ///< so many of the last lines of resumed_
+  };
   /// Lines that waited for a table, and were taken into the batch.
   struct Resumed {
     std::string measurement;
@@ -135,7 +149,7 @@ class Ingestor : private UnwrittenRows {
   void map_lines(std::uint32_t first_number, std::uint32_t origin,
                  std::size_t most_lines = SIZE_MAX, std::size_t most_bytes = SIZE_MAX);
   bool has_to_pause() noexcept;
-  void leave_rest(std::uint32_t first_number, std::uint32_t origin);
+  void leave_rest();
   void map_point(const Line& line);
   void put_aside(const Line& line, const postgres::Error& error);
   bool may_create(const Line& line, std::string_view measurement);
@@ -205,6 +219,7 @@ class Ingestor : private UnwrittenRows {
   /// told apart, one stands for several.
   std::vector<Line> deferred_;
   std::vector<Line> deferred_before_;  ///< for map_deferred()
+  Mapping mapping_;
   std::map<std::string, schema::Extension, std::less<>> extensions_;
   std::map<std::string, RememberedRefusal, std::less<>> refused_extensions_;
   HeldLines held_;

@@ -80,6 +80,7 @@ class RejectTable {
   std::string name_;
 
   SPIPlanPtr insert_plan_ = nullptr;  ///< for the table `name_`
+  int columns_ = 0;                   ///< of the table, that the plan writes
 };
 
 }  // namespace influx::ingest

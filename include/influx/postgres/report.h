@@ -15,6 +15,7 @@ enum class Report : std::uint8_t {
   kRefused,
   kLost,
   kTurnedAway,
+  kLookPutOff,
 };
 
 /// Whether this process may log a report of the kind now: one in ten seconds is let through. The

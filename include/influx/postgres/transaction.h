@@ -7,9 +7,8 @@ namespace influx::postgres {
 
 // Transactions of a background worker, and subtransactions of anybody.
 
-/// Starts a transaction, connects SPI and takes a snapshot. What code of users has left in the
-/// session meanwhile is gone (see session.h). May raise; abort_transaction() then cleans up.
-/// CurrentMemoryContext is as before.
+/// Starts a transaction, connects SPI and takes a snapshot. May raise; abort_transaction() then
+/// cleans up. CurrentMemoryContext is as before.
 void begin_transaction();
 
 /// Ends what begin_transaction() started. May raise, as deferred constraints do.
@@ -18,9 +17,6 @@ void commit_transaction();
 /// Rolls back whatever there is, after an error. Does not raise but for errors that end the
 /// process.
 void abort_transaction();
-
-/// The same, with all subtransactions, where the process is on its way out.
-void abort_all_transactions();
 
 /// How many tables a transaction may lock without taking more than a fair part of the lock table,
 /// which all sessions of the server share.

@@ -59,6 +59,7 @@ class TableCache {
   void mark_all_stale() noexcept;
   static void on_relation_change(Datum argument, Oid relation_oid);
   static void on_object_change(Datum argument, int cache, uint32 hash);
+  static void on_role_change(Datum argument, int cache, uint32 hash);
 
   Oid namespace_oid_;
   bool waits_for_locks_;

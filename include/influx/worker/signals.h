@@ -26,4 +26,9 @@ inline constexpr int kGraceMs = 600;
 void start_write_watch();
 void stop_write_watch();
 
+/// The process is on its way out, where the server turns off its checks for interrupts, and has
+/// something to write: the checks are on until it is done, and the next one after kGraceMs ends it.
+void allow_interrupts_at_exit();
+void forbid_interrupts_at_exit();
+
 }  // namespace influx::worker

@@ -8,6 +8,7 @@
 #include "influx/worker/refusals.h"
 #include "influx/worker/registration.h"
 #include "influx/worker/summary_log.h"
+#include "influx/worker/target_watch.h"
 #include "influx/worker/worker_transactions.h"
 
 namespace influx::worker {
@@ -23,17 +24,27 @@ class Worker {
   void listen();
 
   /// Receives and writes until the process is told to stop; then writes what was received. Ends
-  /// also where the role has been dropped.
+  /// also where what it works for is gone. Raises the error that ends the process, if one does,
+  /// after it has written what could be written.
   void run();
 
-  /// Stops the thread and logs the totals. Called when the process exits, in whatever way.
+  // Called when the process exits, in whatever way, in this order.
+
+  /// Refuses the lines that wait, as far as run() has not come to it, so that they are kept. Ends
+  /// within a moment. The server ends the call by an error, and goes on to the next one.
+  void rescue() noexcept;
+  /// Stops the thread and logs the totals.
   void leave() noexcept;
   /// Closes the sockets. Called when the process exits, after leave() and before its registration
   /// ends: by then nothing of it takes datagrams that are another listener's.
   void close() noexcept;
 
  private:
-  void describe_process();
+  void loop();
+  template <typename Look>
+  bool try_to_look(Look&& look);
+  bool look_around();
+  bool describe_process();
   void show_sockets();
   void rebuild_wait_sets();
 
@@ -42,6 +53,7 @@ class Worker {
   long wait_time() const;
   void handle_interrupts();
   void reload();
+  void take_settings();
 
   void receive(std::size_t most);
   void report_losses();
@@ -57,7 +69,8 @@ class Worker {
   void resume();
   void end_batch();
   void finish();
-  void give_up_batch();
+  void give_up_batch(const postgres::Error& reason);
+  void refuse_what_waits(const postgres::Error& reason);
   void lose(std::uint64_t datagrams, const char* reason);
   void make_room_for_tables();
 
@@ -74,6 +87,7 @@ class Worker {
   WorkerTransactions transactions_;
   ingest::Ingestor ingestor_;
   SummaryLog summary_;
+  TargetWatch target_;
   MemoryContext memory_;  ///< reset in each turn of the loop
 
   WaitEventSet* all_events_ = nullptr;    ///< latch, postmaster, sockets
@@ -99,6 +113,10 @@ class Worker {
   std::size_t batch_datagrams_ = 0;       ///< in the batch that is being written
   std::uint64_t reported_losses_ = 0;     ///< of datagrams, by the kernel or for their size
   std::uint64_t reported_filtered_ = 0;
+  std::int64_t look_at_ns_ = 0;          ///< when it looks around, on the monotonic clock
+  bool has_to_describe_ = false;         ///< the last describe_process() failed
+  bool has_to_take_overrides_ = false;   ///< likewise
+  const char* gone_ = nullptr;           ///< what it worked for, and why it ends
   std::int64_t looked_for_room_ns_ = 0;  ///< for tables that are not counted; 0 for never
 };
 

@@ -14,6 +14,9 @@ class WorkerTransactions : public ingest::TransactionControl {
   /// A new batch begins, with all its time to wait for locks.
   void start_batch() noexcept;
 
+  /// Rolls back whatever there is, on the way out of the process.
+  void abandon();
+
   void begin() override;
   void commit() override;
   bool recover(int sqlstate) override;
