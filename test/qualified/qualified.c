@@ -524,6 +524,7 @@ is_of_module(void)
 	int			count = backtrace(frames, lengthof(frames));
 	int			calls = 0;
 	bool		in_spi = false;
+	bool		in_server = false;
 
 	for (int i = 2; i < count; i++)
 	{
@@ -536,9 +537,15 @@ is_of_module(void)
 		library = strrchr(info.dli_fname, '/');
 		library = library == NULL ? info.dli_fname : library + 1;
 		if (strcmp(library, "influx.so") == 0)
+		{
+			/* The module has a hook of its own, which calls this one. */
+			if (!in_server)
+				continue;
 			return calls == 1;
+		}
 		if (strncmp(library, "postgres", 8) != 0)
 			return false;
+		in_server = true;
 		if (info.dli_sname != NULL && strcmp(info.dli_sname, "fmgr_sql") == 0)
 			return false;
 		/* What is static in the server goes by the name of what is before it. */
