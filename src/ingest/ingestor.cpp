@@ -43,7 +43,7 @@ Ingestor::Ingestor(Oid namespace_oid, Precision precision, RefusalHandler& refus
     : namespace_oid_(namespace_oid),
       refusals_(refusals),
       transactions_(transactions),
-      parser_(precision),
+      parser_(precision, line_protocol::process_hash_seed()),
       tables_(namespace_oid, transactions.waits_for_locks()),
       extender_(namespace_oid),
       writer_(transactions, *this, budget_) {

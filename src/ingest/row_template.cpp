@@ -1,6 +1,7 @@
 #include "influx/ingest/row_template.h"
 
 #include "influx/ingest/convert.h"
+#include "influx/line_protocol/hash.h"
 #include "influx/postgres/text.h"
 
 namespace influx::ingest {
@@ -161,6 +162,14 @@ bool RowShape::operator==(const RowShape& other) const noexcept {
          header_ == other.header_;
 }
 
+std::uint64_t RowShape::hash() const noexcept {
+  std::uint64_t hash = line_protocol::hash_of(header_, line_protocol::process_hash_seed());
+  for (const Piece& piece : pieces_)
+    hash = line_protocol::mix(hash,
+                              std::uint64_t{piece.field} << 32 | static_cast<unsigned>(piece.slot));
+  return line_protocol::mix(hash, reinterpret_cast<std::uintptr_t>(plan_.get()));
+}
+
 void RowShape::add_piece(std::int16_t slot, std::int32_t field) {
   Piece piece;
   piece.slot = slot;
@@ -283,8 +292,7 @@ void RowTemplates::learn(const Point& point, const RowMapper& mapper, const Mapp
 
 /// The shape that was learnt before, or else this one.
 RowShape* RowTemplates::shared(std::unique_ptr<RowShape> learnt, std::uint64_t field_keys) {
-  const std::uint64_t key =
-      std::hash<const InsertPlan*>{}(learnt->plan().get()) ^ (field_keys << 48);
+  const std::uint64_t key = line_protocol::mix(learnt->hash(), field_keys);
   const auto [first, last] = shapes_.equal_range(key);
   const auto known =
       std::find_if(first, last, [&](const auto& entry) { return *entry.second == *learnt; });

@@ -59,38 +59,117 @@ void WriteOrder::arrange(std::size_t first, std::size_t count) {
   make_runs();
 }
 
-/// Finds for each row the one of its key that came last before it.
+/// Finds for each row the one of its key that came last before it. The work is that of sorting,
+/// whatever the types of the key and the values that strangers choose.
 void WriteOrder::find_recurrences() {
   const std::size_t width = arbiter_->key.size();
-  keys_.resize(entries_.size() * width);
+  read_keys();
+  MemoryContext memory =
+      AllocSetContextCreate(CurrentMemoryContext, "influx key", ALLOCSET_SMALL_SIZES);
+  for (std::size_t column = 0; column < width; ++column) {
+    const KeyColumn& key = arbiter_->key[column];
+    if (key.equality == Equality::kFunction && key.absent != KeyColumn::Absent::kGenerated) {
+      number_values(column, memory);
+    }
+  }
+  MemoryContextDelete(memory);
+
   hashes_.resize(entries_.size());
   buckets_.assign(std::bit_ceil(2 * entries_.size()), 0);
   const std::size_t mask = buckets_.size() - 1;
-  // Lines come from strangers, who are not to know which keys collide.
-  if (seed_ == 0 && !pg_strong_random(&seed_, sizeof(seed_))) seed_ = 1;
-
-  MemoryContext memory =
-      AllocSetContextCreate(CurrentMemoryContext, "influx key", ALLOCSET_SMALL_SIZES);
-  postgres::in_context(memory, [&] {
-    for (std::size_t entry = 0; entry < entries_.size(); ++entry) {
-      Entry& row = entries_[entry];
-      Value* key = keys_.data() + entry * width;
-      RowGroup& group = *groups_[row.group];
-      if (!read_key(group, row.row, key)) continue;
-      row.may_combine = group.plan().may_combine();
-      const std::uint64_t hash = hashes_[entry] = hash_of_key(key);
-      std::size_t bucket = hash & mask;
-      for (; buckets_[bucket] != 0; bucket = (bucket + 1) & mask) {
-        const std::size_t other = buckets_[bucket] - 1;
-        if (hashes_[other] != hash || !is_same_key(keys_.data() + other * width, key)) continue;
-        row.before = buckets_[bucket];
-        break;
-      }
-      buckets_[bucket] = static_cast<std::uint32_t>(entry + 1);
-      MemoryContextReset(memory);
+  for (std::size_t entry = 0; entry < entries_.size(); ++entry) {
+    Entry& row = entries_[entry];
+    if (!row.can_recur) continue;
+    const Value* key = keys_.data() + entry * width;
+    const std::uint64_t hash = hashes_[entry] = hash_of_key(key);
+    std::size_t bucket = hash & mask;
+    for (; buckets_[bucket] != 0; bucket = (bucket + 1) & mask) {
+      const std::size_t other = buckets_[bucket] - 1;
+      if (hashes_[other] != hash || !is_same_key(keys_.data() + other * width, key)) continue;
+      row.before = buckets_[bucket];
+      break;
     }
+    buckets_[bucket] = static_cast<std::uint32_t>(entry + 1);
+  }
+}
+
+/// Reads the keys of the rows, which stay where they are.
+void WriteOrder::read_keys() {
+  const std::size_t width = arbiter_->key.size();
+  keys_.resize(entries_.size() * width);
+  for (std::size_t entry = 0; entry < entries_.size(); ++entry) {
+    Entry& row = entries_[entry];
+    RowGroup& group = *groups_[row.group];
+    row.can_recur = read_key(group, row.row, keys_.data() + entry * width);
+    if (row.can_recur) row.may_combine = group.plan().may_combine();
+  }
+}
+
+/// Puts a number in the place of each value of a column of the key: the same one for values that
+/// the index takes for the same.
+void WriteOrder::number_values(std::size_t column, MemoryContext memory) {
+  const std::size_t width = arbiter_->key.size();
+  order_.clear();
+  for (std::size_t entry = 0; entry < entries_.size(); ++entry) {
+    if (entries_[entry].can_recur && !keys_[entry * width + column].null) {
+      order_.push_back(static_cast<std::uint32_t>(entry));
+    }
+  }
+  sort_by(column, memory);
+  // Numbered first, and put in place then: what is compared is a value still.
+  merged_.resize(order_.size());
+  std::uint32_t number = 0;
+  for (std::size_t i = 0; i < order_.size(); ++i) {
+    if (i > 0 && compare(column, order_[i - 1], order_[i], memory) != 0) ++number;
+    merged_[i] = number;
+  }
+  for (std::size_t i = 0; i < order_.size(); ++i)
+    keys_[order_[i] * width + column].datum = merged_[i];
+}
+
+/// How the index orders the values of two entries. Raises what the function raises.
+int WriteOrder::compare(std::size_t column, std::uint32_t left, std::uint32_t right,
+                        MemoryContext memory) {
+  CHECK_FOR_INTERRUPTS();
+  const std::size_t width = arbiter_->key.size();
+  const KeyColumn& key = arbiter_->key[column];
+  const Datum one = keys_[left * width + column].datum;
+  const Datum other = keys_[right * width + column].datum;
+  const int result = postgres::in_context(memory, [&] {
+    return DatumGetInt32(FunctionCall2Coll(&key.order, key.collation, one, other));
   });
-  MemoryContextDelete(memory);
+  MemoryContextReset(memory);
+  return result;
+}
+
+/// Sorts order_ by merging. The function is the user's: whatever it says, each merge ends, within
+/// its bounds, and there are no more than log n comparisons for each entry, which holds for no sort
+/// that partitions.
+void WriteOrder::sort_by(std::size_t column, MemoryContext memory) {
+  const std::size_t count = order_.size();
+  merged_.resize(count);
+  for (std::size_t run = 1; run < count; run *= 2) {
+    for (std::size_t first = 0; first < count; first += 2 * run) {
+      const std::size_t middle = std::min(first + run, count);
+      const std::size_t end = std::min(middle + run, count);
+      std::size_t left = first;
+      std::size_t right = middle;
+      // Mostly one value, or in order already.
+      if (middle < end && compare(column, order_[middle - 1], order_[middle], memory) <= 0) {
+        std::copy(order_.begin() + static_cast<std::ptrdiff_t>(first),
+                  order_.begin() + static_cast<std::ptrdiff_t>(end),
+                  merged_.begin() + static_cast<std::ptrdiff_t>(first));
+        continue;
+      }
+      for (std::size_t to = first; to < end; ++to) {
+        const bool take_left =
+            right == end ||
+            (left < middle && compare(column, order_[left], order_[right], memory) <= 0);
+        merged_[to] = order_[take_left ? left++ : right++];
+      }
+    }
+    order_.swap(merged_);
+  }
 }
 
 /// Makes a layer of all rows up to one whose key is among them, or that is of another group.
@@ -193,40 +272,30 @@ bool WriteOrder::read_key(RowGroup& group, std::size_t row, Value* key) {
 }
 
 std::uint64_t WriteOrder::hash_of_key(const Value* key) const {
-  std::uint64_t hash = seed_;
+  // Lines come from strangers, who are not to know which keys collide.
+  const std::uint64_t seed = line_protocol::process_hash_seed();
+  std::uint64_t hash = seed;
   for (const KeyColumn& column : arbiter_->key) {
     const Value& value = *key++;
-    std::uint64_t part = 0;
     // What depends on the other columns is taken for the same where those are.
-    if (value.null || column.absent == KeyColumn::Absent::kGenerated) {
-      part = 1;
-    } else if (column.equality == Equality::kWord) {
-      part = value.datum;
-    } else if (column.equality == Equality::kBytes) {
-      const std::string_view bytes = bytes_of(value.datum);
-      part = hash_bytes_extended(reinterpret_cast<const unsigned char*>(bytes.data()),
-                                 static_cast<int>(bytes.size()), seed_);
-    } else if (OidIsValid(column.hash.fn_oid)) {
-      part = DatumGetUInt32(FunctionCall1Coll(&column.hash, column.collation, value.datum));
+    std::uint64_t part = 1;
+    if (!value.null && column.absent != KeyColumn::Absent::kGenerated) {
+      part = column.equality == Equality::kBytes
+                 ? line_protocol::hash_of(bytes_of(value.datum), seed)
+                 : value.datum;
     }
     hash = line_protocol::mix(hash, part);
   }
   return hash;
 }
 
+/// REQUIRES: number_values() for each column whose values a function compares.
 bool WriteOrder::is_same_key(const Value* left, const Value* right) const {
   const auto same = [](const KeyColumn& column, const Value& one, const Value& other) {
     if (column.absent == KeyColumn::Absent::kGenerated) return true;
     if (one.null || other.null) return one.null == other.null;
-    switch (column.equality) {
-      case Equality::kWord:
-        return one.datum == other.datum;
-      case Equality::kBytes:
-        return bytes_of(one.datum) == bytes_of(other.datum);
-      case Equality::kFunction:
-        break;
-    }
-    return DatumGetBool(FunctionCall2Coll(&column.equal, column.collation, one.datum, other.datum));
+    return column.equality == Equality::kBytes ? bytes_of(one.datum) == bytes_of(other.datum)
+                                               : one.datum == other.datum;
   };
   for (const KeyColumn& column : arbiter_->key) {
     if (!same(column, *left++, *right++)) return false;

@@ -18,7 +18,7 @@ bool is_escaped(std::string_view raw, std::string_view name) noexcept {
 
 const FieldKeys* FieldKeysCache::expected_for(std::string_view measurement) const noexcept {
   if (measurements_ == nullptr) return nullptr;
-  return cache_.at((*measurements_)[hash_of(measurement) % kMeasurements]);
+  return cache_.at((*measurements_)[hash_of(measurement, seed_) % kMeasurements]);
 }
 
 void FieldKeysCache::expect_for(std::string_view measurement, const FieldKeys& keys) {
@@ -26,13 +26,13 @@ void FieldKeysCache::expect_for(std::string_view measurement, const FieldKeys& k
     measurements_ = std::make_unique<Measurements>();
     measurements_->fill(kNoSlot);
   }
-  (*measurements_)[hash_of(measurement) % kMeasurements] = keys.slot_;
+  (*measurements_)[hash_of(measurement, seed_) % kMeasurements] = keys.slot_;
 }
 
 const FieldKeys* FieldKeysCache::find(std::span<const std::string_view> raw) noexcept {
-  std::uint64_t hash = 0;
+  std::uint64_t hash = seed_;
   for (const std::string_view key : raw)
-    hash = mix(hash, hash_of(key));
+    hash = mix(hash, hash_of(key, seed_));
   missed_hash_ = hash;
   const std::uint32_t slot = cache_.find(hash, [raw](const FieldKeys& keys) {
     return std::equal(

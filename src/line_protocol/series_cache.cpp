@@ -39,7 +39,7 @@ Series* SeriesCache::find(const char* at, const char* end) noexcept {
   const char* const space = find_series_end(at, limit);
   if (space == nullptr) return nullptr;
   const std::string_view raw(at, static_cast<std::size_t>(space - at));
-  const std::uint64_t hash = hash_of(raw);
+  const std::uint64_t hash = hash_of(raw, seed_);
   const std::uint32_t slot = cache_.find(hash, [raw](const Series& series) {
     return raw == std::string_view(series.raw(), series.raw_size_);
   });

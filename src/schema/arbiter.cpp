@@ -99,21 +99,16 @@ Equality equality_of(Oid function, Oid collation) {
 
 /// Fills in how values of key column `i` of the index are compared, which need not be how the type
 /// does it.
-void describe_equality(Relation index, int i, const Column& column, MemoryContext memory,
-                       KeyColumn& key) {
+void describe_equality(Relation index, int i, MemoryContext memory, KeyColumn& key) {
   const Oid type = index->rd_opcintype[i];
   const Oid equal = get_opfamily_member(index->rd_opfamily[i], type, type, BTEqualStrategyNumber);
   if (!OidIsValid(equal)) elog(ERROR, "missing equality operator of index %u", index->rd_id);
   key.collation = index->rd_indcollation[i];
   key.equality = equality_of(get_opcode(equal), key.collation);
   if (key.equality != Equality::kFunction) return;
-  fmgr_info_cxt(get_opcode(equal), &key.equal, memory);
-  // Elements of an array, or parts of a row, need not have a hash function even if it has.
-  Oid hash = InvalidOid;
-  if (OidIsValid(lookup_type_cache(column.type, TYPECACHE_HASH_PROC)->hash_proc) &&
-      get_op_hash_functions(equal, &hash, nullptr)) {
-    fmgr_info_cxt(hash, &key.hash, memory);
-  }
+  const Oid order = get_opfamily_proc(index->rd_opfamily[i], type, type, BTORDER_PROC);
+  if (!OidIsValid(order)) elog(ERROR, "missing support function of index %u", index->rd_id);
+  fmgr_info_cxt(order, &key.order, memory);
 }
 
 ColumnIndex column_of(const Table& table, AttrNumber number) noexcept {
@@ -136,7 +131,7 @@ void describe_key(Relation relation, Relation index, const Table& table, MemoryC
     arbiter.columns[static_cast<std::size_t>(key.column)] = true;
     const Column& column = table.column(key.column);
     describe_absent(relation, column, memory, key);
-    describe_equality(index, i, column, memory, key);
+    describe_equality(index, i, memory, key);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include "influx/ingest/convert.h"
 #include "influx/ingest/json.h"
+#include "influx/line_protocol/hash.h"
 #include "influx/line_protocol/parser.h"
 #include "influx/postgres/error.h"
 #include "influx/postgres/text.h"
@@ -39,7 +40,8 @@ void put_point(ReturnSetInfo* result, const Point& point, std::int64_t received_
 
 INFLUX_FUNCTION(influx_parse) {
   auto* parser = influx::postgres::make_in_context<Parser>(
-      CurrentMemoryContext, influx::sql::precision_argument(fcinfo, 1));
+      CurrentMemoryContext, influx::sql::precision_argument(fcinfo, 1),
+      influx::line_protocol::process_hash_seed());
   InitMaterializedSRF(fcinfo, 0);
   auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
   const std::int64_t received_ns = influx::sql::statement_time_ns();

@@ -38,6 +38,8 @@ class RowShape {
 
   /// Whether rows of the two have all in common but the values.
   bool operator==(const RowShape& other) const noexcept;
+  /// The same for shapes that are equal.
+  std::uint64_t hash() const noexcept;
 
   /// What the tags make up in a row, for fill(). REQUIRES: `row` is of this shape.
   std::string constants(const MappedRow& row) const;
@@ -143,7 +145,7 @@ class RowTemplates {
 
   std::vector<Series> series_;  ///< by slot
   std::size_t bytes_ = 0;       ///< of all constants and shapes
-  /// By plan and field keys, mixed. Where the tags differ, there are several.
+  /// By hash and field keys: a sender may bring every choice of tags with the same fields.
   std::unordered_multimap<std::uint64_t, std::unique_ptr<RowShape>> shapes_;
 };
 

@@ -46,6 +46,7 @@ class WriteOrder {
     std::uint32_t group = 0;
     std::uint32_t row = 0;
     std::uint32_t before = 0;  ///< entry + 1 of the same key before; 0 where there is none
+    bool can_recur = false;    ///< another row may have its key
     bool may_combine = false;
     bool joins_before = false;  ///< it is to be combined with that one
     bool is_joined = false;     ///< a later one is to be combined with it
@@ -56,6 +57,10 @@ class WriteOrder {
     bool null = false;
   };
 
+  void read_keys();
+  void number_values(std::size_t column, MemoryContext memory);
+  int compare(std::size_t column, std::uint32_t left, std::uint32_t right, MemoryContext memory);
+  void sort_by(std::size_t column, MemoryContext memory);
   void find_recurrences();
   void follow_lines() noexcept;
   void find_layers();
@@ -71,6 +76,8 @@ class WriteOrder {
   std::vector<Entry> listed_;           ///< the rows, by line
   std::vector<Entry> entries_;          ///< those that are arranged
   std::vector<Value> keys_;             ///< of the entries
+  std::vector<std::uint32_t> order_;    ///< entries by a column of the key; for sort_by()
+  std::vector<std::uint32_t> merged_;   ///< likewise
   std::vector<std::uint64_t> hashes_;   ///< of the keys
   std::vector<std::uint32_t> buckets_;  ///< entry + 1 that came last with a key; 0 where free
   std::vector<std::uint32_t> rows_;     ///< by run
@@ -78,7 +85,6 @@ class WriteOrder {
   std::vector<Datum> values_;           ///< for combine()
   std::unique_ptr<bool[]> nulls_;       ///< likewise
   std::vector<Run> runs_;
-  std::uint64_t seed_ = 0;
 };
 
 }  // namespace influx::ingest

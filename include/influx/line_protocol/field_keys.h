@@ -41,6 +41,9 @@ class FieldKeysCache {
   static constexpr std::size_t kMostKeys = 256;
   static constexpr std::size_t kMostBytes = 8192;
 
+  /// `hash_seed` decides which sequences share a place; see hash_of().
+  explicit FieldKeysCache(std::uint64_t hash_seed) noexcept : seed_(hash_seed) {}
+
   /// The keys in `slot`, or null: there may be none (any more), or others than once there were.
   const FieldKeys* at(std::uint32_t slot) const noexcept { return cache_.at(slot); }
 
@@ -66,6 +69,7 @@ class FieldKeysCache {
   static constexpr std::size_t kMeasurements = 1024;
   using Measurements = std::array<std::uint32_t, kMeasurements>;
 
+  std::uint64_t seed_;
   BoundedCache<FieldKeys> cache_{kSlots, kMaxBytes};
   std::uint64_t last_id_ = 0;
   std::uint64_t missed_hash_ = 0;

@@ -46,13 +46,17 @@ class Parser {
   static constexpr std::uint32_t kSeriesSlots = SeriesCache::kSlots;
   static constexpr std::uint32_t kFieldKeysSlots = FieldKeysCache::kSlots;
 
-  explicit Parser(Precision precision) noexcept : precision_(precision) {}
+  /// What comes from strangers is parsed with a `hash_seed` that they do not know, as
+  /// process_hash_seed(): else they could choose lines that take each other's place in what is
+  /// learned. It changes no result.
+  explicit Parser(Precision precision, std::uint64_t hash_seed = 0) noexcept
+      : precision_(precision), known_series_(hash_seed), known_field_keys_(hash_seed) {}
   Parser(const Parser&) = delete;
   Parser& operator=(const Parser&) = delete;
 
-  /// From now on next() calls `poll` now and then, after some 256 kB: an input may be so large that
+  /// From now on next() calls `call` now and then, after some 256 kB: an input may be so large that
   /// whoever waits for its end must be able to interrupt it. It may throw; reset() is to follow.
-  void poll_by(void (*poll)()) noexcept { poll_ = poll; }
+  void poll_by(void (*call)()) noexcept { poll_ = call; }
 
   /// Starts over at the beginning of `input`.
   void reset(std::string_view input);

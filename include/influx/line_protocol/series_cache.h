@@ -62,6 +62,9 @@ class SeriesCache {
   /// Longer ones are not kept.
   static constexpr std::size_t kLongestSeries = 1024;
 
+  /// `hash_seed` decides which series share a place; see hash_of().
+  explicit SeriesCache(std::uint64_t hash_seed) noexcept : seed_(hash_seed) {}
+
   /// The series of which the input at `at` has the bytes and a space behind them, or null. It stays
   /// valid until the next call of insert(). Looks at no byte behind the first space or control
   /// byte.
@@ -77,6 +80,7 @@ class SeriesCache {
 
   Series* follow(Series* series) noexcept;
 
+  std::uint64_t seed_;
   BoundedCache<Series> cache_{kSlots, kMaxBytes};
   std::uint64_t last_id_ = 0;
   std::uint32_t last_ = kNoSlot;  // the slot of the line before

@@ -8,7 +8,7 @@ namespace influx::schema {
 enum class Equality : std::uint8_t {
   kWord,      ///< the datums are
   kBytes,     ///< their bytes are, behind the header of a varlena
-  kFunction,  ///< a function says so
+  kFunction,  ///< the function by which the index orders them says so
 };
 
 /// A column of a key, and what rows have in it that bring no value.
@@ -24,11 +24,10 @@ struct KeyColumn {
   Absent absent = Absent::kNull;
   Equality equality = Equality::kFunction;
   Datum constant = 0;  ///< in memory of the table
-  /// For kFunction, in memory of the table. Where the type has no hash function, fn_oid of `hash`
-  /// is InvalidOid.
+  /// For kFunction, in memory of the table. Every index has an order; a hash function need not go
+  /// with it, and where one does, a sender could choose values that collide.
   Oid collation = InvalidOid;
-  mutable FmgrInfo equal{};
-  mutable FmgrInfo hash{};
+  mutable FmgrInfo order{};
 };
 
 /// A unique index that can tell that a point is there already: the arbiter of an INSERT ... ON

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "influx/line_protocol/hash.h"
 #include "influx/line_protocol/point.h"
 #include "influx/schema/create_function.h"
 #include "influx/schema/limits.h"
@@ -41,7 +42,8 @@ struct Extension {
   }
 
  private:
-  std::unordered_map<std::string, unsigned> roles_;  ///< by name, a bit for each role
+  std::unordered_map<std::string, unsigned, line_protocol::NameHash, std::equal_to<>>
+      roles_;  ///< by name, a bit for each role
 };
 
 /// Makes tables and columns in one schema.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "influx/line_protocol/hash.h"
 #include "influx/postgres/server.h"
 
 namespace influx::schema {
@@ -146,7 +147,7 @@ class Table {
   void index_columns();
   void find_special_columns();
 
-  std::unordered_map<std::string_view, ColumnIndex> by_name_;
+  std::unordered_map<std::string_view, ColumnIndex, line_protocol::NameHash> by_name_;
   MemoryContext memory_ = nullptr;
 };
 

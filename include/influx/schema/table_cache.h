@@ -45,13 +45,6 @@ class TableCache {
   void clear();
 
  private:
-  struct Hash {
-    using is_transparent = void;  // NOLINT(readability-identifier-naming)
-    std::size_t operator()(std::string_view text) const noexcept {
-      return std::hash<std::string_view>{}(text);
-    }
-  };
-
   void forget(const std::shared_ptr<Table>& table);
   void forget_stale();
   void mark_stale(const std::weak_ptr<Table>& table) noexcept;
@@ -63,7 +56,8 @@ class TableCache {
 
   Oid namespace_oid_;
   bool waits_for_locks_;
-  std::unordered_map<std::string, std::shared_ptr<Table>, Hash, std::equal_to<>> tables_;
+  std::unordered_map<std::string, std::shared_ptr<Table>, line_protocol::NameHash, std::equal_to<>>
+      tables_;
   std::unordered_multimap<Dependency, std::weak_ptr<Table>> by_dependency_;
   std::size_t stale_ = 0;             ///< of those in by_dependency_
   std::vector<std::string> members_;  ///< the tables that belong to an extension
