@@ -41,7 +41,7 @@ Parser::Result Parser::next() {
     line_start_ = next_line_;
     line_number_ = next_line_number_;
     at_ = skip_spaces(line_start_, end_);
-    poll();
+    poll_where_due();
     const bool is_comment = at_ != end_ && *at_ == '#';
     if (!is_comment && !at_line_end()) {
       if (read_point()) {
@@ -117,7 +117,7 @@ bool Parser::read_tags() {
   const char* const start = at_;
   while (at_ != end_ && *at_ == ',') {
     ++at_;
-    poll();
+    poll_where_due();
     if (!read_tag()) return false;
   }
   return !keys_.has_duplicates<Tag>(tags_, poll_) || fail_for_duplicate_tag(start);

@@ -30,7 +30,7 @@ bool Parser::read_fields() {
   }
   // What is left of the fields is read without expecting anything.
   while (more_fields_) {
-    poll();
+    poll_where_due();
     if (!read_field()) return false;
   }
   learn_field_keys(expected);

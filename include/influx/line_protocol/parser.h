@@ -103,7 +103,7 @@ class Parser {
   template <unsigned Stops>
   bool read_name(std::string_view& name);
 
-  void poll() {
+  void poll_where_due() {
     if (poll_ == nullptr || at_ - polled_at_ < kPollBytes) return;
     polled_at_ = at_;
     poll_();
