@@ -32,19 +32,23 @@ bool BatchWriter::write(Groups& groups, MemoryContext memory, bool insist) {
     if (trouble == Trouble::kLock) {
       transactions_.stop_waiting();
       if (current_ != nullptr) {
-        put_off(groups, *current_);
+        put_off(groups, *current_, nullptr);
         continue;
       }
       trouble = Trouble::kMoment;
+    }
+    if (trouble == Trouble::kOutside && current_ != nullptr && may_hold(*current_)) {
+      put_off(groups, *current_, &failure_);
+      continue;
     }
     if (trouble == Trouble::kMoment && ++attempts < kAttempts) continue;
     attempts = 0;
     if (mode != Mode::kAlone) {
       // A transaction for each group needs the least of the server.
-      mode = trouble == Trouble::kServer || mode == Mode::kApart ? Mode::kAlone : Mode::kApart;
+      mode = trouble == Trouble::kOutside || mode == Mode::kApart ? Mode::kAlone : Mode::kApart;
     } else if (current_ == nullptr) {
       return false;
-    } else if (trouble != Trouble::kServer || insist_) {
+    } else if (trouble != Trouble::kOutside || !is_for_all_) {
       refuse(*current_, refusal_of(failure_));
     } else {
       pass_over(groups, *current_);
@@ -122,7 +126,7 @@ bool BatchWriter::is_ready(Groups& groups, RowGroup& group) {
   if (transactions_.waits_for_locks()) {
     LockRelationOid(table, RowExclusiveLock);
   } else if (!ConditionalLockRelationOid(table, RowExclusiveLock)) {
-    put_off(groups, group);
+    put_off(groups, group, nullptr);
     return false;
   }
   if (group.table().current) {
@@ -213,10 +217,22 @@ bool BatchWriter::is_for_lost_name(int sqlstate) const noexcept {
           sqlstate == ERRCODE_UNDEFINED_OBJECT);
 }
 
-bool BatchWriter::is_about_rows(int sqlstate) const noexcept {
+bool BatchWriter::is_about_rows(int sqlstate) const {
   if (is_for_lost_name(sqlstate)) return false;
   const Trouble trouble = trouble_of(sqlstate);
-  return trouble == Trouble::kRow || (trouble == Trouble::kServer && insist_);
+  return trouble == Trouble::kRow ||
+         (trouble == Trouble::kOutside &&
+          (insist_ || !unwritten_.may_wait(current_->table().measurement, sqlstate)));
+}
+
+/// Whether the rows of the table of `group`, which has met trouble of kind kOutside, are to be put
+/// off: it is theirs, the server takes others.
+bool BatchWriter::may_hold(const RowGroup& group) {
+  is_for_all_ = false;
+  if (insist_ || !unwritten_.may_wait(group.table().measurement, failure_.sqlstate())) return false;
+  // Without memory lines cannot be kept elsewhere, and those of the batch are where they are.
+  is_for_all_ = failure_.sqlstate() == ERRCODE_OUT_OF_MEMORY || !transactions_.takes_writes();
+  return !is_for_all_;
 }
 
 /// Leaves the table of `group` for another call: all of its rows, so that their order is kept.
@@ -226,9 +242,9 @@ void BatchWriter::pass_over(Groups& groups, const RowGroup& group) noexcept {
   }
 }
 
-/// Gives away the rows of the table of `group`, which is locked: all of them, so that their order
-/// is kept.
-void BatchWriter::put_off(Groups& groups, const RowGroup& group) {
+/// Gives away the rows of the table of `group`, which can take none now: all of them, so that their
+/// order is kept.
+void BatchWriter::put_off(Groups& groups, const RowGroup& group, const postgres::Error* reason) {
   const auto is_concerned = [&](const RowGroup& each) {
     return each.state == RowGroup::State::kMapped && each.table().oid == group.table().oid;
   };
@@ -240,11 +256,11 @@ void BatchWriter::put_off(Groups& groups, const RowGroup& group) {
       if (!each->refused(row)) put_off_.push_back(each->lines()[row]);
     }
   }
+  std::sort(put_off_.begin(), put_off_.end(), is_before);
+  unwritten_.hold(group.table().measurement, put_off_, reason);
   for (const auto& each : groups) {
     if (is_concerned(*each)) each->state = RowGroup::State::kDone;
   }
-  std::sort(put_off_.begin(), put_off_.end(), is_before);
-  unwritten_.hold(group.table().measurement, put_off_);
 }
 
 /// Refuses the rows of a group.

@@ -4,6 +4,7 @@
 
 #include "influx/ingest/convert.h"
 #include "influx/ingest/json.h"
+#include "influx/ingest/trouble.h"
 #include "influx/line_protocol/precision.h"
 #include "influx/postgres/compat.h"
 #include "influx/postgres/text.h"
@@ -64,6 +65,8 @@ bool by_input_function(const Column& column, std::string_view text, Datum* datum
                             column.type_modifier, datum, &error)) {
     return true;
   }
+  // What is not about the value is the caller's to deal with.
+  if (trouble_of(error->sqlerrcode) != Trouble::kRow) ReThrowError(error);
   return refuse(column, error->sqlerrcode, error->message, refusal);
 }
 

@@ -18,7 +18,6 @@ namespace influx::ingest {
 using line_protocol::Parser;
 using line_protocol::Precision;
 using schema::ColumnIndex;
-using schema::Extension;
 using schema::Table;
 using transport::monotonic_ns;
 
@@ -27,14 +26,6 @@ namespace {
 /// How many tables of malformed lines are looked up in the catalog for each batch, only to count
 /// the lines by table: a flood of names must cost little.
 constexpr std::size_t kMostLookups = 200;
-
-/// Whether the needs of one more line can be met together with those of the lines before. Else it
-/// is looked at again when those have been met.
-bool may_merge(const Extension& extension, const Extension& needs) noexcept {
-  const std::size_t width = extension.width + extension.columns.size() + needs.columns.size();
-  return width <= static_cast<std::size_t>(postgres::settings.max_columns) &&
-         (!extension.create || postgres::settings.auto_extend);
-}
 
 }  // namespace
 
@@ -188,19 +179,15 @@ void Ingestor::put_aside(const Line& line, const postgres::Error& error) {
   switch (trouble_of(error.sqlstate())) {
     case Trouble::kLock:
       transactions_.stop_waiting();
-      try {
-        postgres::guard([&] {
-          hold_table(measurement);
-          hold_line(measurement, line);
-        });
-      } catch (const std::bad_alloc&) {
-        map_again(line);
-      }
-      return;
+      return put_aside_with_table(line, measurement, nullptr);
     case Trouble::kMoment:
       return map_again(line);
-    case Trouble::kServer:
-      if (insist_) break;
+    case Trouble::kOutside:
+      if (insist_ || !may_wait(std::string(measurement), error.sqlstate())) break;
+      // Without memory nothing can be kept elsewhere either.
+      if (error.sqlstate() != ERRCODE_OUT_OF_MEMORY && transactions_.takes_writes()) {
+        return put_aside_with_table(line, measurement, &error);
+      }
       cannot_map_ = true;
       failure_ = error;
       return map_again(line);
@@ -208,6 +195,18 @@ void Ingestor::put_aside(const Line& line, const postgres::Error& error) {
       break;
   }
   postgres::guard([&] { refuse(line, refusal_of(error), measurement); });
+}
+
+/// Lets the lines of a table wait from this one on, for `reason` or, where that is null, for a
+/// lock.
+void Ingestor::put_aside_with_table(const Line& line, std::string_view measurement,
+                                    const postgres::Error* reason) {
+  try {
+    hold_table(measurement, reason);
+    postgres::guard([&] { hold_line(measurement, line); });
+  } catch (const std::bad_alloc&) {
+    map_again(line);
+  }
 }
 
 void Ingestor::map_point(const Line& line) {
@@ -237,12 +236,14 @@ void Ingestor::map_point(const Line& line) {
       refuse(line, mapper_.refusal(), point.measurement);
       break;
     case RowMapper::Result::kNeedsExtension:
-      defer(line, point.measurement, table.get());
+      defer(line, point.measurement, table);
       break;
     case RowMapper::Result::kRow:
       // Behind a line that waits, the lines of its table wait too: their order is kept.
       if (extensions_.find(point.measurement) != extensions_.end()) {
         map_again(line);
+      } else if (is_behind(table)) {
+        wait_for_extension(line, point.measurement, table);
       } else {
         add_row(table, line);
       }
@@ -252,8 +253,8 @@ void Ingestor::map_point(const Line& line) {
 
 /// Whether there can be a table for a measurement that has none; refuses the line where not.
 bool Ingestor::may_create(const Line& line, std::string_view measurement) {
-  // It is promised already.
-  if (extensions_.contains(measurement)) return true;
+  // It is promised already, or waits for its turn.
+  if (extensions_.contains(measurement) || unextended_.holds(measurement)) return true;
   schema::Objection objection;
   if (extender_.may_create(measurement, &objection)) return true;
   refuse(line, refusal_of(objection), measurement);
@@ -267,6 +268,10 @@ bool Ingestor::append_by_template(const line_protocol::Point& point, const Line&
   if (known.shape == nullptr || !extensions_.empty()) return false;
   RowShape& shape = *known.shape;
   if (!shape.is_current()) return false;
+  if (!unextended_.empty() && !shape.table()->arbiters.empty() &&
+      unextended_.holds(point.measurement)) {
+    return false;
+  }
 
   const std::int64_t received_ns = origins_[line.origin].received_ns;
   MinimalTuple row = shape.fill(point, known.constants, received_ns, row_buffer_);
@@ -322,31 +327,6 @@ RowGroup& Ingestor::group_for(const std::shared_ptr<const Table>& table,
   table->last_used = batch_;
   groups_.push_back(std::make_unique<RowGroup>(table, plan, batch_memory_));
   return *(open = groups_.back().get());
-}
-
-/// Puts a line off until its table has been made or extended.
-void Ingestor::defer(const Line& line, std::string_view measurement, const Table* table) {
-  const auto refused = refused_extensions_.find(measurement);
-  if (refused != refused_extensions_.end()) {
-    if (monotonic_ns() < refused->second.until_ns) {
-      return refuse(line, refusal_of(refused->second.error), measurement);
-    }
-    refused_extensions_.erase(refused);
-  }
-  const auto [entry, is_new] = extensions_.try_emplace(std::string(measurement));
-  Extension& extension = entry->second;
-  const std::size_t columns_before = extension.columns.size();
-  if (is_new) {
-    extension.measurement = measurement;
-    extension.create = table == nullptr;
-    if (extension.create) extender_.promise_table();
-    extension.width = table == nullptr ? 1 : table->width;
-    extension.merge(mapper_.needs());
-  } else if (may_merge(extension, mapper_.needs())) {
-    extension.merge(mapper_.needs());
-  }
-  budget_.spend(Extension::bytes(extension.columns.size() - columns_before));
-  map_again(line);
 }
 
 /// Puts a line off until the batch is written and its tables are extended.

@@ -50,7 +50,7 @@ void Ingestor::sweep() {
 
 /// Gives memory back where there is too much. REQUIRES: no row is mapped and not written.
 void Ingestor::keep_to_budget() {
-  budget_.set_aside(held_.bytes());
+  budget_.set_aside(held_bytes());
   if (!budget_.is_exceeded()) return;
   try {
     give_up_tables();

@@ -3,16 +3,11 @@
 #include "influx/ingest/attempt.h"
 #include "influx/ingest/ingestor.h"
 #include "influx/ingest/line_text.h"
-#include "influx/postgres/report.h"
-#include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"
-#include "influx/transport/clock.h"
 
 namespace influx::ingest {
 
 using line_protocol::Parser;
-using schema::Extension;
-using transport::monotonic_ns;
 
 namespace {
 
@@ -20,17 +15,15 @@ namespace {
 /// else may drop in between what was made.
 constexpr int kMostRounds = 8;
 
-/// What was refused once is not tried again at once: a sender repeats its lines, and each attempt
-/// at a table takes a lock.
-constexpr std::int64_t kRememberRefusalNs = 1'000'000'000;
-constexpr std::size_t kMostRememberedRefusals = 1000;
-
 }  // namespace
 
 bool Ingestor::store(bool insist) {
   insist_ = insist;
+  slice_begun_ns_ = 0;
   try {
-    return store_in_rounds();
+    if (!store_in_rounds()) return false;
+    tell_of_resumed();
+    return true;
   } catch (const std::bad_alloc&) {
     // Whatever was under way, each line is still in one place.
     failure_ = out_of_memory();
@@ -39,11 +32,17 @@ bool Ingestor::store(bool insist) {
 }
 
 bool Ingestor::store_in_rounds() {
+  bool held_were_tried = false;
   for (int round = 0;;) {
     // What has come to rest first: making tables may have to wait for others.
     if (!writer_.write(groups_, batch_memory_, insist_)) {
       failure_ = writer_.failure();
       return false;
+    }
+    if (!std::exchange(held_were_tried, true)) {
+      const std::size_t resumed = resumed_.size();
+      if (!extend_held()) return false;
+      if (resumed_.size() != resumed) continue;  // rows are written before more is made
     }
     if (deferred_.empty()) break;
     if (round == kMostRounds) {
@@ -63,71 +62,11 @@ bool Ingestor::store_in_rounds() {
   return true;
 }
 
-/// Makes the tables and columns that lines wait for. False where the server can do nothing now.
-bool Ingestor::extend_all() {
-  while (!extensions_.empty()) {
-    if (!extend(extensions_.begin()->second)) return false;
-    budget_.spend(Extension::bytes_made(extensions_.begin()->second.columns.size()));
-    extensions_.erase(extensions_.begin());
-    keep_to_budget();
-  }
-  return true;
-}
-
 std::size_t Ingestor::bytes_deferred() const noexcept {
   std::size_t bytes = 0;
   for (const Line& line : deferred_)
     bytes += line.text.size();
   return bytes;
-}
-
-bool Ingestor::extend(const Extension& extension) {
-  ErrorData* error = nullptr;
-  std::optional<postgres::Error> failure = attempt(transactions_, [&] {
-    transactions_.begin();
-    MemoryContextReset(row_memory_);
-    error = postgres::in_context(row_memory_, [&] { return extender_.extend(extension); });
-    // It is about the call, and not about the table.
-    if (error != nullptr && postgres::is_interrupt(error->sqlerrcode)) ReThrowError(error);
-    transactions_.commit();
-  });
-  if (error != nullptr) failure = error_of(*error);
-  if (!failure.has_value()) return true;
-
-  if (failure->sqlstate() == ERRCODE_PROGRAM_LIMIT_EXCEEDED && extender_.announces()) {
-    // What the server says where its queue of notifications is full. They are worth no line.
-    extender_.stop_announcing();
-    if (postgres::may_report(postgres::Report::kNotNotified)) {
-      postgres::guard([&] {
-        ereport(WARNING, (errcode(failure->sqlstate()),
-                          errmsg("influx: nobody is notified of new tables and columns for a "
-                                 "minute: %s",
-                                 postgres::printable(failure->what()))));
-      });
-    }
-    return extend(extension);
-  }
-  Trouble trouble = trouble_of(failure->sqlstate());
-  if (transactions_.waits_for_locks() || (insist_ && trouble == Trouble::kServer)) {
-    trouble = Trouble::kRow;
-  }
-  switch (trouble) {
-    case Trouble::kServer:
-      failure_ = *failure;
-      return false;
-    case Trouble::kMoment:
-      break;  // the lines come here again
-    case Trouble::kLock:
-      transactions_.stop_waiting();
-      postgres::guard([&] { hold_table(extension.measurement); });
-      break;
-    case Trouble::kRow:
-      if (refused_extensions_.size() >= kMostRememberedRefusals) refused_extensions_.clear();
-      refused_extensions_.insert_or_assign(
-          extension.measurement, RememberedRefusal{*failure, monotonic_ns() + kRememberRefusalNs});
-      break;
-  }
-  return true;
 }
 
 void Ingestor::map_deferred() {

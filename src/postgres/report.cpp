@@ -12,11 +12,21 @@ namespace {
 
 /// By Report: what they say.
 constexpr const char* kTold[] = {
-    "that a table is locked", "that a table is free again", "that nothing can be written",
-    "of writing again",       "that nobody is notified",    "of refused lines",
-    "of lost datagrams",      "of datagrams turned away",   "of looks at the catalog",
+    "that a table is locked",
+    "that a table is free again",
+    "that nothing can be written",
+    "of writing again",
+    "that nobody is notified",
+    "of refused lines",
+    "of lost datagrams",
+    "of datagrams turned away",
+    "of looks at the catalog",
+    "that nothing can be written to a table",
+    "that a table can be written to again",
+    "that something cannot be made",
+    "that lines wait for their turn",
 };
-static_assert(lengthof(kTold) == static_cast<std::size_t>(Report::kLookPutOff) + 1);
+static_assert(lengthof(kTold) == static_cast<std::size_t>(Report::kRationed) + 1);
 static_assert(lengthof(kTold) <= ReportGate::kMostKinds);
 
 /// Of this process.

@@ -150,6 +150,17 @@ void define_settings() {
                           "the others are written.",
                           &settings.lock_timeout, 100, 1, 60000, PGC_SIGHUP, GUC_UNIT_MS, nullptr,
                           nullptr, nullptr);
+  DefineCustomIntVariable(
+      "influx.extend_timeout", "Longest time that lines wait for a column or a table of theirs.",
+      "It cannot be made while others use the table, or have locked what is needed. Lines that fit "
+      "the table as it is do not wait.",
+      &settings.extend_timeout, 900, 1, 86400, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable(
+      "influx.max_ddl_rate",
+      "Tables and columns that a listener makes in a second for each sender.",
+      "What lines need beyond that is made later, in turn for all senders; all of them together "
+      "have four times as many.",
+      &settings.max_ddl_rate, 1000, 1, 1000000, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
   DefineCustomEnumVariable("influx.rejects", "What becomes of lines that cannot be stored.",
                            "\"table\": kept in the table influx_rejects; \"log\": written to the "
                            "server log; \"off\": counted only.",

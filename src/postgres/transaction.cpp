@@ -45,6 +45,10 @@ void set_lock_wait(int milliseconds) noexcept {
   LockTimeout = milliseconds;
 }
 
+int deadlock_timeout() noexcept {
+  return DeadlockTimeout;
+}
+
 Oid owner_of(Oid relation) {
   HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
   if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for relation %u", relation);

@@ -10,6 +10,7 @@ constexpr int kTickMs = 200;
 
 // Written by signal handlers.
 volatile sig_atomic_t requested = 0;
+volatile sig_atomic_t cancels_wait = 0;
 volatile sig_atomic_t ticks_since_request = 0;
 volatile sig_atomic_t leaving = 0;  ///< counts as a request, and is none to end for good
 
@@ -27,6 +28,11 @@ void on_terminate(SIGNAL_ARGS) {
   const int saved_errno = errno;
   if (requested != 0) end_at_next_check();
   requested = 1;
+  if (cancels_wait != 0) {
+    // What pg_cancel_backend() does.
+    InterruptPending = true;
+    QueryCancelPending = true;
+  }
   SetLatch(MyLatch);
   errno = saved_errno;
 }
@@ -61,6 +67,16 @@ void install_supervisor_signal_handlers() {
 
 bool shutdown_requested() noexcept {
   return requested != 0;
+}
+
+bool begin_long_wait() noexcept {
+  cancels_wait = 1;
+  return requested == 0;
+}
+
+void end_long_wait() noexcept {
+  cancels_wait = 0;
+  QueryCancelPending = false;
 }
 
 void start_write_watch() {

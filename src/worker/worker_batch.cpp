@@ -67,14 +67,16 @@ std::optional<std::int64_t> Worker::batch_due_ns() const {
 
 /// Writes one batch, of what was received first, or goes on with one that could not be written.
 void Worker::write_batch() {
-  if (inbox_.unread_datagrams() >= kLoadDatagrams || inbox_.unread_bytes() >= kLoadBytes) {
+  // An attempt at a table that others use may take its time.
+  if (inbox_.unread_datagrams() >= kLoadDatagrams || inbox_.unread_bytes() >= kLoadBytes ||
+      ingestor_.held() > 0) {
     catcher_.resume(listener_.sockets());
   }
   pgstat_report_activity(STATE_RUNNING, "writing a batch");
   start_write_watch();
   const bool taken = batch_datagrams_ > 0 || take_batch();
   const bool insist =
-      suspensions_ >= kMostPatience && !ingest::is_outside_of_rows(ingestor_.failure().sqlstate());
+      suspensions_ >= kMostPatience && !ingest::may_last(ingestor_.failure().sqlstate());
   if (!batch_begun_ns_.has_value()) {
     batch_begun_ns_ = monotonic_ns();
     stored_before_batch_ = ingestor_.stored();
@@ -169,8 +171,7 @@ void Worker::give_up_batch(const postgres::Error& reason) {
 void Worker::refuse_what_waits(const postgres::Error& reason) {
   ingestor_.refuse_batch(resume_at_ns_.has_value() ? ingestor_.failure() : reason);
   if (ingestor_.held() == 0) return;
-  ingestor_.refuse_held(
-      {ERRCODE_LOCK_NOT_AVAILABLE, "the listener was stopped while the table was locked"});
+  ingestor_.refuse_held();
 }
 
 }  // namespace influx::worker

@@ -1,18 +1,62 @@
 #include "influx/worker/worker_transactions.h"
 
+#include "influx/ingest/attempt.h"
+#include "influx/postgres/probe.h"
 #include "influx/postgres/session.h"
 #include "influx/postgres/settings.h"
 #include "influx/postgres/transaction.h"
+#include "influx/transport/clock.h"
+#include "influx/worker/signals.h"
 
 namespace influx::worker {
 
+namespace {
+
+/// The server ends an autovacuum that a session waits for after deadlock_timeout. Who has set that
+/// to very long gets no such wait from us: others wait behind it.
+constexpr int kBeyondDeadlockTimeoutMs = 500;
+constexpr int kLongestLockWaitMs = 5000;
+
+/// How long the server is taken to be well after it was found so: many tables may be in trouble.
+constexpr std::int64_t kProbeNs = transport::kNsPerSecond;
+
+}  // namespace
+
 void WorkerTransactions::start_batch() noexcept {
-  postgres::set_lock_wait(postgres::settings.lock_timeout);
+  lock_wait_ms_ = postgres::settings.lock_timeout;
+  postgres::set_lock_wait(lock_wait_ms_);
 }
 
 void WorkerTransactions::stop_waiting() noexcept {
-  constexpr int kLeastMs = 1;  // 0 would mean forever
-  postgres::set_lock_wait(kLeastMs);
+  lock_wait_ms_ = 1;  // 0 would mean forever
+  postgres::set_lock_wait(lock_wait_ms_);
+}
+
+void WorkerTransactions::wait_longer() noexcept {
+  if (!begin_long_wait()) return;
+  postgres::set_lock_wait(std::max(
+      lock_wait_ms_,
+      std::min(postgres::deadlock_timeout() + kBeyondDeadlockTimeoutMs, kLongestLockWaitMs)));
+}
+
+void WorkerTransactions::wait_as_before() noexcept {
+  end_long_wait();
+  postgres::set_lock_wait(lock_wait_ms_);
+}
+
+bool WorkerTransactions::takes_writes() {
+  const std::int64_t now_ns = transport::monotonic_ns();
+  if (now_ns < writes_until_ns_) return true;
+  const auto failure = ingest::attempt(*this, [&] {
+    begin();
+    postgres::check_writing();
+    commit();
+  });
+  if (failure.has_value() && ingest::trouble_of(failure->sqlstate()) == ingest::Trouble::kOutside) {
+    return false;
+  }
+  writes_until_ns_ = now_ns + kProbeNs;
+  return true;
 }
 
 void WorkerTransactions::begin() {

@@ -15,14 +15,20 @@ class UnwrittenRows {
   virtual void refuse_row(const RowGroup& group, const Line& line, const Refusal& refusal) = 0;
   /// The table has changed since these lines of it were mapped.
   virtual void map_again(const Line& line) = 0;
-  /// The table of `measurement` is locked; these are its lines, in order of arrival.
-  virtual void hold(const std::string& measurement, const std::vector<Line>& lines) = 0;
+  /// Nothing can be written to the table of `measurement` now, for `reason`, or for a lock where
+  /// that is null; these are its lines, in order of arrival. Throws std::bad_alloc where there is
+  /// no memory to keep them; nothing has changed then.
+  virtual void hold(const std::string& measurement, const std::vector<Line>& lines,
+                    const postgres::Error* reason) = 0;
+  /// Whether lines of `measurement` may wait for an error of this SQLSTATE, of kind kOutside, to
+  /// pass. Else it may be the rows that are the reason.
+  virtual bool may_wait(const std::string& measurement, int sqlstate) const = 0;
 };
 
 /// Writes the rows of a batch: those of each group by one statement, all of them in one transaction
 /// (or as many as keep the server's lock table usable for others), as long as nothing stands
 /// against it. What does is isolated step by step: a row that its table refuses costs that row, a
-/// table that is locked costs the time of its own rows.
+/// table that is locked, or that can take nothing now, costs the time of its own rows.
 class BatchWriter {
  public:
   using Groups = std::vector<std::unique_ptr<RowGroup>>;
@@ -75,9 +81,10 @@ class BatchWriter {
   void write_or_halve(std::size_t first, std::size_t count);
   void count_duplicates() noexcept;
   bool is_for_lost_name(int sqlstate) const noexcept;
-  bool is_about_rows(int sqlstate) const noexcept;
+  bool is_about_rows(int sqlstate) const;
+  bool may_hold(const RowGroup& group);
   void pass_over(Groups& groups, const RowGroup& group) noexcept;
-  void put_off(Groups& groups, const RowGroup& group);
+  void put_off(Groups& groups, const RowGroup& group, const postgres::Error* reason);
   void refuse(RowGroup& group, const Refusal& refusal);
   void settle_states(Groups& groups, bool committed) noexcept;
 
@@ -87,6 +94,7 @@ class BatchWriter {
   RowGroup* current_ = nullptr;  ///< the one being written; null at the end of a transaction of all
   postgres::Error failure_{0, ""};
   bool insist_ = false;
+  bool is_for_all_ = false;    ///< what was met last stands against the rows of all tables
   std::vector<Line> put_off_;  ///< for put_off()
   /// What is being written: a group, or all groups of a table that have the same arbiter.
   std::vector<RowGroup*> together_;

@@ -1,13 +1,15 @@
 #pragma once
 
-#include <deque>
+#include <set>
 
+#include "influx/ingest/need.h"
 #include "influx/ingest/refusal.h"
+#include "influx/postgres/error.h"
 
 namespace influx::ingest {
 
-/// Lines whose table is locked by somebody: they wait here, in order of arrival, while those of
-/// other tables are written. Owns their text.
+/// Lines that cannot be written now for something about their table: they wait here, in order of
+/// arrival, while those of other tables are written. Owns their text.
 ///
 /// Times are nanoseconds of the monotonic clock.
 class HeldLines {
@@ -16,8 +18,12 @@ class HeldLines {
   class Queue {
    public:
     std::size_t size() const noexcept { return lines_.size(); }
+    /// The memory that they take, in bytes, with the queue itself.
+    std::size_t bytes() const noexcept { return counted_bytes_; }
     /// How often it was tried to write them.
     int attempts() const noexcept { return attempts_; }
+    /// The sender of the last of them. REQUIRES: size() > 0.
+    const transport::Endpoint& last_sender() const noexcept { return origins_.back().sender; }
 
     /// Gives each line to `take(Line, Origin)`, in order. The `origin` of the Line means nothing;
     /// its text is valid as long as the queue, wherever that is moved.
@@ -27,6 +33,11 @@ class HeldLines {
         take(Line{entry.text, entry.number, 0}, origins_[entry.origin]);
     }
 
+    /// Why they wait; null where their table is locked by somebody.
+    std::unique_ptr<postgres::Error> reason;
+    /// What they need of their table; null where that is nothing.
+    std::unique_ptr<Need> need;
+
    private:
     friend class HeldLines;
     struct Entry {
@@ -34,45 +45,61 @@ class HeldLines {
       std::uint32_t number = 0;
       std::uint32_t origin = 0;
     };
-    std::deque<std::string> blocks_;  ///< of text; they do not grow beyond what was reserved
+    struct Block {
+      std::unique_ptr<char[]> text;
+      std::size_t capacity = 0;
+      std::size_t used = 0;
+    };
+    void reserve(std::size_t lines, std::size_t bytes, std::size_t origins);
+    void add_block(std::size_t bytes);
+    std::size_t count_bytes() const noexcept;
+
+    std::vector<Block> blocks_;
     std::vector<Entry> lines_;
     std::vector<Origin> origins_;
-    std::size_t bytes_ = 0;
+    std::size_t block_bytes_ = 0;
+    std::size_t name_bytes_ = 0;
+    std::size_t counted_bytes_ = 0;
     int attempts_ = 0;
-    std::int64_t next_attempt_ns_ = 0;
+    std::int64_t next_attempt_ns_ = kNever;
   };
 
-  /// The longest pause after the first attempt; it doubles with each further one, up to the longest
-  /// of all. Pauses are random between half of that and all of it.
-  static constexpr std::int64_t kFirstPauseNs = 50'000'000;
-  static constexpr std::int64_t kLongestPauseNs = 1'000'000'000;
+  /// The time of an attempt that is not to be made.
+  static constexpr std::int64_t kNever = INT64_MAX;
 
   bool empty() const noexcept { return queues_.empty(); }
-  /// The number of lines that wait, of all tables and of one.
+  /// The number of lines that wait, of all tables.
   std::size_t lines() const noexcept { return lines_; }
-  std::size_t lines(std::string_view measurement) const noexcept;
-  /// The memory that they take, in bytes.
+  /// The memory that they take, in bytes, with all that is kept for them.
   std::size_t bytes() const noexcept { return bytes_; }
 
-  /// Whether lines of `measurement` (UTF-8) have to wait.
+  /// The lines of `measurement` (UTF-8) that wait; null where it has no queue.
+  Queue* find(std::string_view measurement) noexcept;
   bool holds(std::string_view measurement) const noexcept {
     return queues_.find(measurement) != queues_.end();
   }
 
-  /// From now on lines of `measurement` wait, after so many `attempts` at writing them, the one
-  /// that just failed among them. Where they wait already, the time of the next attempt is set
-  /// anew.
-  void hold(std::string_view measurement, int attempts, std::int64_t now_ns);
+  /// From now on there is a queue for `measurement`, after so many `attempts` at writing its lines,
+  /// with the next one at `next_attempt_ns`. Where there is one, these are set anew.
+  Queue& hold(std::string_view measurement, int attempts, std::int64_t next_attempt_ns);
 
   /// Adds a copy of a line, or throws std::bad_alloc. REQUIRES: holds(measurement).
   void add(std::string_view measurement, const Line& line, const Origin& origin);
 
-  /// When the next attempt is due; nothing where no table is held.
+  /// Takes the memory for so many lines of so many bytes, and changes of their origin, or throws
+  /// std::bad_alloc. Behind this, add() of these does not. REQUIRES: holds(measurement).
+  void reserve(std::string_view measurement, std::size_t lines, std::size_t bytes,
+               std::size_t origins);
+
+  /// Counts the memory of a queue anew, after its `reason` or `need` has changed.
+  void recount(Queue& queue) noexcept;
+
+  /// When the next attempt is due; nothing where there is none.
   std::optional<std::int64_t> next_attempt_ns() const noexcept;
 
-  /// The tables for which an attempt is due, and all tables that are held.
+  /// The tables for which an attempt is due, the longest overdue first, and all that have a queue.
   std::vector<std::string> due(std::int64_t now_ns) const;
-  std::vector<std::string> measurements() const { return due(INT64_MAX); }
+  std::vector<std::string> measurements() const;
 
   /// Ends the waiting of `measurement`, and hands over its lines. REQUIRES: holds(measurement).
   Queue release(std::string_view measurement);
@@ -81,7 +108,10 @@ class HeldLines {
   int attempts(std::string_view measurement) const noexcept;
 
  private:
-  std::map<std::string, Queue, std::less<>> queues_;
+  using Queues = std::map<std::string, Queue, std::less<>>;
+
+  Queues queues_;
+  std::set<std::pair<std::int64_t, const std::string*>> by_time_;  ///< those with a next attempt
   std::size_t lines_ = 0;
   std::size_t bytes_ = 0;
 };

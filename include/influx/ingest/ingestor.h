@@ -3,6 +3,7 @@
 #include <deque>
 
 #include "influx/ingest/batch_writer.h"
+#include "influx/ingest/ddl_ration.h"
 #include "influx/ingest/held_lines.h"
 #include "influx/ingest/memory_budget.h"
 #include "influx/ingest/refusal.h"
@@ -32,7 +33,9 @@ namespace influx::ingest {
 /// recently is forgotten in between.
 ///
 /// What becomes of a line: it is stored, or given to the RefusalHandler, or it waits: in the batch
-/// until store() has returned true, or, where its table is locked by somebody, beyond the batch.
+/// until store() has returned true, or beyond the batch, where its table can take nothing now, or
+/// cannot be made or extended yet. Nothing waits for a table but its own lines, and for a column
+/// but those that need it, and those that may be of the same key.
 ///
 /// The functions call the server and open transactions as they need them; no transaction need be
 /// open. In a function of the server SPI has to be connected. Texts stay valid until clear().
@@ -89,22 +92,21 @@ class Ingestor : private UnwrittenRows {
   /// Forgets the batch, stored or not.
   void clear();
 
-  // Lines whose table is locked.
+  // Lines that wait beyond the batch.
 
-  /// Takes the lines into the batch for which an attempt is due, and whose tables are free by now.
-  /// To be called before add().
+  /// Takes the lines into the batch for whose table an attempt is due, and which nobody has locked.
+  /// To be called before add(). Those that wait for a column are tried by store().
   void resume_held();
 
   /// When the next attempt is due, in nanoseconds of the monotonic clock; nothing where no line
   /// waits.
-  std::optional<std::int64_t> next_attempt_ns() const noexcept { return held_.next_attempt_ns(); }
+  std::optional<std::int64_t> next_attempt_ns() const noexcept;
 
-  /// The number of lines that wait for a table.
-  std::size_t held() const noexcept { return held_.lines(); }
+  /// The number of lines that wait.
+  std::size_t held() const noexcept { return held_.lines() + unextended_.lines(); }
 
-  /// Refuses the lines that wait for a table, as part of the batch. With store() behind it, they
-  /// are done with.
-  void refuse_held(const postgres::Error& reason);
+  /// Refuses the lines that wait, as part of the batch. With store() behind it, they are done with.
+  void refuse_held();
 
   /// Forgets what is known of the tables, as after a change of settings.
   void forget_tables();
@@ -138,7 +140,13 @@ class Ingestor : private UnwrittenRows {
     std::size_t deferred = 0;  ///< so many of the last ones of deferred_before_
     std::size_t resumed = 0;   ///< so many of the last lines of resumed_
   };
-  /// Lines that waited for a table, and were taken into the batch.
+  /// What has become of an attempt to make a table or columns.
+  enum class Made : std::uint8_t {
+    kDone,     ///< lines are to be mapped again: it was made, or is refused for a while
+    kWaits,    ///< lines that need it wait
+    kNothing,  ///< the server can do nothing now, see failure_
+  };
+  /// Lines that waited beyond a batch, and were taken into this one.
   struct Resumed {
     std::string measurement;
     HeldLines::Queue lines;
@@ -157,22 +165,48 @@ class Ingestor : private UnwrittenRows {
   void add_row(const std::shared_ptr<schema::Table>& table, const Line& line);
   RowGroup& group_for(const std::shared_ptr<const schema::Table>& table,
                       const std::shared_ptr<InsertPlan>& plan);
-  void defer(const Line& line, std::string_view measurement, const schema::Table* table);
   void refuse(const Line& line, Refusal refusal, std::string_view measurement);
   void refuse_malformed(const Line& line);
 
   bool store_in_rounds();
-  bool extend_all();
-  bool extend(const schema::Extension& extension);
   void map_deferred();
   std::size_t bytes_deferred() const noexcept;
   void refuse_deferred(const postgres::Error& reason);
 
-  void hold_table(std::string_view measurement);
+  static std::int64_t next_pause_ns(bool is_lock, int attempts);
+  static std::size_t most_pending() noexcept;
+  std::size_t held_bytes() const noexcept {
+    return held_.bytes() + unextended_.bytes() + ration_.bytes();
+  }
+  int attempts_at(std::string_view measurement) const noexcept;
+  void hold_table(std::string_view measurement, const postgres::Error* reason);
+  bool has_room_to_hold(std::string_view measurement, std::size_t bytes) noexcept;
   void hold_line(std::string_view measurement, const Line& line);
-  void resume(const std::string& measurement);
+  void put_aside_with_table(const Line& line, std::string_view measurement,
+                            const postgres::Error* reason);
+  bool resume(HeldLines& from, const std::string& measurement);
   void postpone(const std::string& measurement);
   bool is_locked(const std::string& measurement);
+  void tell_of_resumed();
+
+  void defer(const Line& line, std::string_view measurement,
+             const std::shared_ptr<schema::Table>& table);
+  bool note_need(const Line& line, std::string_view measurement,
+                 const std::shared_ptr<schema::Table>& table);
+  Need& need_of(schema::Extension&& extension, const postgres::Error* reason);
+  void wait_for_extension(const Line& line, std::string_view measurement,
+                          const std::shared_ptr<schema::Table>& table);
+  void note_keys(const schema::Table& table, Need& need);
+  bool is_behind(const std::shared_ptr<schema::Table>& table);
+  bool slice_is_over() noexcept;
+  bool extend_all();
+  bool extend_held();
+  bool extend_held(const std::string& measurement);
+  Made extend(schema::Extension& extension, HeldLines::Queue* queue);
+  bool extension_failed(schema::Extension& extension, HeldLines::Queue* queue,
+                        const postgres::Error* reason, postgres::Error* failure);
+  void tell_of_ration();
+
   void sweep();
   void end_part();
   void keep_to_budget();
@@ -180,7 +214,9 @@ class Ingestor : private UnwrittenRows {
 
   void refuse_row(const RowGroup& group, const Line& line, const Refusal& refusal) override;
   void map_again(const Line& line) override;
-  void hold(const std::string& measurement, const std::vector<Line>& lines) override;
+  void hold(const std::string& measurement, const std::vector<Line>& lines,
+            const postgres::Error* reason) override;
+  bool may_wait(const std::string& measurement, int sqlstate) const override;
 
   Oid namespace_oid_;
   RefusalHandler& refusals_;
@@ -222,8 +258,13 @@ class Ingestor : private UnwrittenRows {
   Mapping mapping_;
   std::map<std::string, schema::Extension, std::less<>> extensions_;
   std::map<std::string, RememberedRefusal, std::less<>> refused_extensions_;
-  HeldLines held_;
+  HeldLines held_;        ///< their table is locked, or takes nothing now: all lines of it
+  HeldLines unextended_;  ///< their table or columns cannot be made yet: only those that need them
+  DdlRation ration_;
   std::deque<Resumed> resumed_;
+  std::int64_t slice_begun_ns_ = 0;  ///< when store() began to make tables and columns; 0 for not
+  std::int64_t next_slice_ns_ = 0;   ///< those that wait are not tried again before
+  std::int64_t ration_told_ns_ = 0;  ///< not to be told again before
 
   postgres::Error failure_{0, ""};
   bool insist_ = false;      ///< of the last store()

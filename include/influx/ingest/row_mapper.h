@@ -30,6 +30,9 @@ class RowMapper {
 
   /// The columns that have a value, in no particular order.
   std::span<const schema::ColumnIndex> present() const noexcept { return present_; }
+  bool has(schema::ColumnIndex column) const noexcept {
+    return taken_[static_cast<std::size_t>(column)] != 0;
+  }
   Datum value_of(schema::ColumnIndex column) const noexcept {
     return values_[static_cast<std::size_t>(column)];
   }

@@ -29,6 +29,15 @@ class TransactionControl {
   /// Whether what the server caches of its catalogs for this process may be forgotten now: the
   /// process is the owner's alone, and no transaction is open.
   virtual bool may_forget_catalogs() const noexcept = 0;
+
+  /// From here on a lock is waited for so long that the server ends an autovacuum which has it; and
+  /// back to what it was before.
+  virtual void wait_longer() noexcept {}
+  virtual void wait_as_before() noexcept {}
+
+  /// Whether the server takes what is written now, apart from the table that has just failed. Asked
+  /// outside of a transaction. False also where that cannot be found out.
+  virtual bool takes_writes() { return false; }
 };
 
 }  // namespace influx::ingest

@@ -16,6 +16,10 @@ enum class Report : std::uint8_t {
   kLost,
   kTurnedAway,
   kLookPutOff,
+  kTableTrouble,
+  kTableWrites,
+  kCannotExtend,
+  kRationed,
 };
 
 /// Whether this process may log a report of the kind now: one in ten seconds is let through. The

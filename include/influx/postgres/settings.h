@@ -48,7 +48,9 @@ struct Settings {
   int max_columns;  ///< of a table, dropped ones too
   int layout;       ///< Layout
   char* time_column;
+  int max_ddl_rate;      ///< tables and columns a second, for each sender
   int lock_timeout;      ///< ms
+  int extend_timeout;    ///< s
   int rejects;           ///< RejectsSetting
   int max_rejects;       ///< rows
   int max_reject_rate;   ///< rows a second

@@ -26,6 +26,10 @@ std::size_t fair_number_of_locks() noexcept;
 /// (lock_not_available). Nothing else that sets `lock_timeout` matters.
 void set_lock_wait(int milliseconds) noexcept;
 
+/// How long a session waits for a lock before the server looks for what stands in its way, in
+/// milliseconds.
+int deadlock_timeout() noexcept;
+
 namespace detail {
 
 struct SubtransactionState {

@@ -33,6 +33,8 @@ struct Extension {
   /// Adds the columns of `other` that are not there yet.
   void merge(const Extension& other);
   void clear();
+  /// How many tables and columns it makes.
+  std::size_t objects() const noexcept { return columns.size() + (create ? 1 : 0); }
 
   /// About how many bytes so many columns take here.
   static constexpr std::size_t bytes(std::size_t columns) noexcept { return 256 + 200 * columns; }

@@ -21,6 +21,12 @@ bool shutdown_requested() noexcept;
 /// How long a write may go on after SIGTERM.
 inline constexpr int kGraceMs = 600;
 
+/// Begins a wait within a write that nothing depends on: until its end SIGTERM also cancels the
+/// statement, as pg_cancel_backend() does. False where there is no time for it any more. REQUIRES:
+/// end_long_wait() behind it, in either case.
+bool begin_long_wait() noexcept;
+void end_long_wait() noexcept;
+
 /// Watches over a write, or over the start of the process, which may wait for a lock as well: while
 /// one is on, a timer looks whether its grace is over.
 void start_write_watch();

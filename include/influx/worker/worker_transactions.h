@@ -23,10 +23,15 @@ class WorkerTransactions : public ingest::TransactionControl {
   bool waits_for_locks() const noexcept override { return false; }
   void stop_waiting() noexcept override;
   bool may_forget_catalogs() const noexcept override { return !open_; }
+  void wait_longer() noexcept override;
+  void wait_as_before() noexcept override;
+  bool takes_writes() override;
 
  private:
   ingest::RejectTable& rejects_;
   bool open_ = false;
+  int lock_wait_ms_ = 0;              ///< of this batch
+  std::int64_t writes_until_ns_ = 0;  ///< takes_writes() is not asked again before
 };
 
 }  // namespace influx::worker

@@ -1,0 +1,10 @@
+#pragma once
+
+namespace influx::postgres {
+
+/// Raises where nothing can be written to this database now, whatever the table: transactions may
+/// only read, none can be begun that writes, or there is no room where the database is. Touches no
+/// table. REQUIRES: a transaction.
+void check_writing();
+
+}  // namespace influx::postgres

@@ -1,0 +1,90 @@
+# Names without end: tables and columns are made at a rate, in turn for all senders, and lines for tables that
+# are there do not wait for them. What waits takes little more memory than its text.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use InfluxTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = new_node('ddl_ration', "autovacuum = off\nmax_locks_per_transaction = 256\ninflux.max_ddl_rate = 1\n");
+$node->safe_psql('postgres', 'CREATE SCHEMA s');
+my $port = free_udp_port();
+my $pid = launch($node, $port, schema => 's');
+my $socket = udp($port);
+my $other = udp($port, '127.0.0.1', '127.0.0.2');
+
+sub sql { return $node->safe_psql('postgres', $_[0]); }
+
+sub wait_counted
+{
+	my ($condition, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return wait_for_value($node, "SELECT $condition FROM pg_stat_influx WHERE port = $port", 't', $name)
+	  || diag(sql("SELECT to_jsonb(w) FROM pg_stat_influx AS w WHERE port = $port"));
+}
+
+sub tables { return sql(q{SELECT count(*) FROM pg_class WHERE relnamespace = 's'::regnamespace AND relkind = 'r' AND relname ~ '^n[0-9]'}); }
+
+# 1. The kernel has both datagrams before the listener writes one of them.
+my $names = 1000;
+sql('CREATE TABLE s.old (time timestamptz, n bigint)');
+my $offset = log_size($node);
+send_text($socket, join("\n", map { "n$_ v=1i" } 1 .. $names / 2));
+send_text($socket, join("\n", map { "n$_ v=1i" } $names / 2 + 1 .. $names));
+wait_for_value($node, q{SELECT to_regclass('s.n1') IS NOT NULL}, 't', 'two datagrams with new names come in, and their tables are being made');
+send_text($socket, "old n=$_") foreach 1 .. 100;
+wait_for_rows($node, 's.old', 100, 'lines for a table that is there are stored');
+my $made = tables();
+cmp_ok($made, '<', $names, "before all of the new ones are made: $made");
+wait_counted("lines = $names + 100 AND rejected = 0", 'all were received, none is refused');
+wait_for_log($node, qr/\[$pid\] WARNING:  influx: lines wait for tables and columns: influx\.max_ddl_rate allows no more at a time/,
+	$offset, 'that lines wait is told');
+
+# 2. Their turn goes round: who needs one table does not wait for all those of another sender.
+send_text($other, 'honest v=1i');
+send_text($other, 'old v=1i');
+wait_for_value($node, q{SELECT to_regclass('s.honest') IS NOT NULL}, 't', 'another sender has its table made');
+wait_for_value($node, q{SELECT count(*) FROM pg_attribute WHERE attrelid = 's.old'::regclass AND attname = 'v'}, 1, 'and its column');
+$made = tables();
+cmp_ok($made, '<', $names, "before all of the first one: $made");
+sub is_waiting { return sql("SELECT waiting > 0 FROM pg_stat_influx WHERE port = $port") eq 't'; }
+ok(is_waiting(), 'and those wait');
+
+# 3. In the end all of them are there, each with its line.
+configure($node, 'influx.max_ddl_rate' => 1_000_000);
+wait_counted("waiting = 0 AND stored = $names + 102 AND rejected = 0", 'in the end all lines are stored');
+is(tables(), $names, 'with all tables');
+is(sql('SELECT count(*) FROM s.honest'), 1, 'each in its own');
+
+# 4. What waits takes little more memory than its text: of many names, and of many tables.
+configure($node, 'influx.max_pending' => "'2MB'", 'influx.max_ddl_rate' => 1);
+send_text($socket, join("\n", map { "m$_ v=1i" } 1 .. 600));
+wait_counted("lines = $names + 102 + 600 AND waiting > 590 AND rejected = 0", 'six hundred names wait in 2 MB');
+configure($node, 'influx.max_ddl_rate' => 1_000_000);
+wait_counted('waiting = 0', 'and are stored');
+configure($node, 'influx.max_pending' => "'1MB'");
+my $session = $node->background_psql('postgres');
+$session->query_safe('BEGIN; LOCK TABLE ' . join(', ', map { "s.m$_" } 1 .. 200) . ' IN ACCESS EXCLUSIVE MODE');
+send_text($socket, join("\n", map { ("m$_ v=1i", "m$_ v=2i") } 1 .. 200));
+send_text($socket, 'old n=101');
+wait_for_rows($node, 's.old', 102, 'two hundred tables are locked');
+wait_counted('waiting = 400 AND rejected = 0', 'and their lines wait in 1 MB');
+$session->query_safe('COMMIT');
+wait_counted('waiting = 0 AND rejected = 0', 'until they are free');
+$session->quit;
+is(sql('SELECT count(*) FROM s.m200'), 3, 'then they are stored');
+
+# 5. What would take more is refused, and told.
+configure($node, 'influx.max_ddl_rate' => 1);
+my $long = 'x' x 200;
+$offset = log_size($node);
+send_text($socket, join("\n", map { "w$_ s=\"$long\"" } 1 .. 250));
+send_text($socket, join("\n", map { "x$_ v=1i" } 1 .. 500));
+wait_for_log($node, qr/line refused: table "\w+" is missing, and influx\.max_pending allows no more to wait \(SQLSTATE 53400\)/,
+	$offset, 'beyond influx.max_pending lines are refused');
+wait_counted("stored + waiting + rejected = lines AND (rejected_by->>'limit')::int = rejected", 'as over a limit, and all are counted');
+ok(is_running($pid), 'the same listener did all this');
+done_testing();
