@@ -237,11 +237,11 @@ wait_for_value($node, q{SELECT count(*) FROM pg_stat_influx WHERE state = 'liste
 wait_for_value($node, 'SELECT sum(waiting) FROM pg_stat_influx', 0, 'nothing waits');
 diag(join(', ', map { "$_ $done{$_}" } sort keys %done));
 diag("failed: $failures{$_} x $_") foreach sort keys %failures;
-diag(sql(q{SELECT string_agg(format('%s: %s lines, %s stored, %s rejected %s, %s lost', pid, lines, stored, rejected, rejected_by, lost_datagrams), E'\n')
+diag(sql(q{SELECT string_agg(format('%s: %s lines, %s stored, %s rejected %s, %s lost', pid, lines, stored, rejected, rejected_by, lost_lines), E'\n')
 	FROM pg_stat_influx}));
 is(scalar(grep { $done{ $_->[1] } } @happenings), scalar @happenings, 'all kinds of things have happened') if $rounds >= 500;
 
-is(sql('SELECT count(*) FROM pg_stat_influx WHERE lines <> stored + rejected + waiting + lost_datagrams'), 0,
+is(sql('SELECT count(*) FROM pg_stat_influx WHERE lines <> stored + rejected + waiting + lost_lines'), 0,
 	'of each process, lines = stored + rejected + waiting + lost');
 is(sql("SELECT sum(lines) + $per_datagram * sum(kernel_drops) FROM pg_stat_influx"), $number, "all $number lines are counted");
 
@@ -253,10 +253,10 @@ is(sql('SELECT (SELECT count(*) FROM kept) - sum(stored) FROM pg_stat_influx'), 
 sql(q{CREATE TABLE refused AS SELECT substring(convert_from(line, 'UTF8') FROM ' n=(\d+)i')::bigint AS n FROM influx_rejects});
 is(sql('SELECT count(*) FROM refused JOIN kept USING (n)'), 0, 'no line is both stored and refused');
 is(sql('SELECT count(*) = count(DISTINCT n) FROM refused'), 't', 'no line is refused twice');
-is(sql('SELECT (SELECT count(*) FROM refused) BETWEEN sum(rejected) AND sum(rejected + lost_datagrams) FROM pg_stat_influx'), 't',
+is(sql('SELECT (SELECT count(*) FROM refused) BETWEEN sum(rejected) AND sum(rejected + lost_lines) FROM pg_stat_influx'), 't',
 	'the refused lines are those that are counted');
 is( sql("SELECT $number - (SELECT count(*) FROM kept) - (SELECT count(*) FROM refused)"
-		  . " BETWEEN 0 AND sum(lost_datagrams) + $per_datagram * sum(kernel_drops) FROM pg_stat_influx"),
+		  . " BETWEEN 0 AND sum(lost_lines) + $per_datagram * sum(kernel_drops) FROM pg_stat_influx"),
 	't', 'and what is nowhere is what is counted as lost');
 is(sql('SELECT sum(restarts) > 0 FROM pg_stat_influx'), 't', 'processes have ended') if $done{terminate};
 unlike(log_since($node, 0), qr/was terminated by signal|PANIC/, 'no process has crashed');
