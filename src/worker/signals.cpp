@@ -12,7 +12,8 @@ constexpr int kTickMs = 200;
 volatile sig_atomic_t requested = 0;
 volatile sig_atomic_t cancels_wait = 0;
 volatile sig_atomic_t ticks_since_request = 0;
-volatile sig_atomic_t leaving = 0;  ///< counts as a request, and is none to end for good
+volatile sig_atomic_t cancellable = 0;  ///< there may be a statement
+volatile sig_atomic_t leaving = 0;      ///< counts as a request, and is none to end for good
 
 TimeoutId write_watch = MAX_TIMEOUTS;
 
@@ -45,6 +46,10 @@ void on_terminate_at_once(SIGNAL_ARGS) {
   errno = saved_errno;
 }
 
+void on_cancel(SIGNAL_ARGS) {
+  if (cancellable != 0) StatementCancelHandler(postgres_signal_arg);
+}
+
 void on_tick() {
   if (requested == 0 && leaving == 0) return;
   ticks_since_request = ticks_since_request + 1;
@@ -55,6 +60,7 @@ void on_tick() {
 
 void install_signal_handlers() {
   pqsignal(SIGTERM, on_terminate);
+  pqsignal(SIGINT, on_cancel);
   pqsignal(SIGHUP, SignalHandlerForConfigReload);
   BackgroundWorkerUnblockSignals();
 }
@@ -77,6 +83,15 @@ bool begin_long_wait() noexcept {
 void end_long_wait() noexcept {
   cancels_wait = 0;
   QueryCancelPending = false;
+}
+
+void allow_cancel() noexcept {
+  cancellable = 1;
+}
+
+void forbid_cancel() noexcept {
+  cancellable = 0;
+  QueryCancelPending = false;  // came too late
 }
 
 void start_write_watch() {

@@ -191,8 +191,6 @@ long Worker::wait_time() const {
 }
 
 void Worker::handle_interrupts() {
-  // pg_cancel_backend() means a statement, and there is none here.
-  QueryCancelPending = false;
   CHECK_FOR_INTERRUPTS();
   if (ConfigReloadPending) {
     ConfigReloadPending = false;

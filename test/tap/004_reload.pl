@@ -170,4 +170,20 @@ like(
 	qr/listening on 127\.0\.0\.1:$port with a read buffer of 64 kB\n/,
 	'the read buffer follows the setting');
 
+# A cancel means a statement. The server looks for one at each report too, as those of a reload: there it ends nothing.
+$node->safe_psql('postgres', <<SQL);
+DO \$\$
+BEGIN
+  FOR round IN 1 .. 20 LOOP
+    PERFORM pg_reload_conf();
+    FOR cancel IN 1 .. 100 LOOP
+      PERFORM pg_cancel_backend($pid);
+    END LOOP;
+  END LOOP;
+END \$\$;
+SQL
+send_text(udp($port), 'added round=100i');
+wait_for_value($node, 'SELECT count(*) FROM added WHERE round = 100', '1', 'cancels beside reloads: it still stores');
+ok(is_running($pid), 'and is the same process');
+
 done_testing();
