@@ -279,9 +279,11 @@ wait_for_value($node, shown($lost{connections}, 'stored'), '1', 'a database that
 send_text(udp($lost{nologin}), 'm v=');
 wait_for_value($node, shown($lost{nologin}, 'rejected'), '1', 'a role that may not log in any more: its listener goes on');
 $offset = log_size($node);
+configure($node, 'influx.restart_time' => 600);
 crash_server();
 # Before they are started again: a listener that works ends by itself where these are dropped.
 sql('DROP ROLE short_lived; DROP SCHEMA short_lived; DROP DATABASE gone');
+configure($node, 'influx.restart_time' => undef);
 $control = wait_restarted('restarts that cannot succeed', $control_port, $control);
 wait_for_value($node, 'SELECT count(*) FROM pg_stat_influx', '1', 'the others have ended');
 my %reasons = (
