@@ -239,6 +239,8 @@ diag(join(', ', map { "$_ $done{$_}" } sort keys %done));
 diag("failed: $failures{$_} x $_") foreach sort keys %failures;
 diag(sql(q{SELECT string_agg(format('%s: %s lines, %s stored, %s rejected %s, %s lost', pid, lines, stored, rejected, rejected_by, lost_lines), E'\n')
 	FROM pg_stat_influx}));
+diag(sql(q{SELECT string_agg(format('refused %s %s: %s', n, sqlstate, reason), E'\n') FROM
+	(SELECT count(*) AS n, sqlstate, left(reason, 60) AS reason FROM influx_rejects GROUP BY 2, 3) AS s}));
 is(scalar(grep { $done{ $_->[1] } } @happenings), scalar @happenings, 'all kinds of things have happened') if $rounds >= 500;
 
 is(sql('SELECT count(*) FROM pg_stat_influx WHERE lines <> stored + rejected + waiting + lost_lines'), 0,
