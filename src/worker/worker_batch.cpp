@@ -145,8 +145,9 @@ void Worker::resume() {
 
 /// The batch is done with: each of its lines was stored or refused, or waits for its table.
 void Worker::end_batch() {
-  ++batches_;
   const std::uint64_t rows = ingestor_.stored() - stored_before_batch_;
+  // On its way out the process looks once more, and may find nothing.
+  if (batch_datagrams_ > 0 || rows > 0) ++batches_;
   if (batch_begun_ns_.has_value() && rows > 0) {
     const std::int64_t taken_ns = monotonic_ns() - *batch_begun_ns_;
     registration_.count_batch(rows, static_cast<std::uint64_t>(taken_ns / kNsPerUs));
