@@ -26,6 +26,8 @@ bool may_set(const char* name) {
 
 namespace {
 
+constexpr int kMostWorkers = 262143;  // the server has no more of max_worker_processes
+
 const config_enum_entry kLayouts[] = {
     {"columns", kLayoutColumns, false}, {"json", kLayoutJson, false}, {nullptr, 0, false}};
 
@@ -187,6 +189,14 @@ void define_settings() {
       "influx.restart_time", "Time after which a listener that has failed is started again.",
       "-1 means that it is not started again. Repeated failures make the time longer.",
       &settings.restart_time, 10, -1, 3600, PGC_SIGHUP, GUC_UNIT_S, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable(
+      "influx.max_listeners_per_role", "Most processes of listeners that work as one role.",
+      "Those that are superusers are not bound by it.", &settings.max_listeners_per_role, 8, 0,
+      kMostWorkers, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
+  DefineCustomIntVariable(
+      "influx.reserved_workers", "How many of max_worker_processes listeners leave to others.",
+      "Listeners that work as superusers are not bound by it.", &settings.reserved_workers, 2, 0,
+      kMostWorkers, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
   DefineCustomBoolVariable("influx.auto_create",
                            "Creates the table of a measurement that has none.", nullptr,
                            &settings.auto_create, true, PGC_USERSET, 0, nullptr, nullptr, nullptr);

@@ -6,6 +6,7 @@
 #include "influx/postgres/text.h"
 #include "influx/sql/arguments.h"
 #include "influx/sql/listener_ports.h"
+#include "influx/worker/process_limits.h"
 
 namespace influx::sql {
 
@@ -93,18 +94,31 @@ void check_workers(const ListenerDefinition& listener) {
                   errmsg("a listener has 1 to %d workers, not %d", kMostWorkers, workers)));
 }
 
-/// The processes of `workers`, and the supervisor, within the limit of the server.
-void check_process_count(int workers) {
+/// The processes of `workers`, which `is_all` of them or a part, and the supervisor, within the
+/// limit of the server.
+void check_process_count(int workers, bool is_all) {
   const int needed = workers + 1;
   if (needed <= max_worker_processes) return;
   ereport(ERROR,
           (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-           errmsg("the listeners of database \"%s\" would need %d background workers",
-                  get_database_name(MyDatabaseId), needed),
+           errmsg("the listeners of database \"%s\" would need %s%d background workers",
+                  get_database_name(MyDatabaseId), is_all ? "" : "at least ", needed),
            errdetail("The server has %d at most (max_worker_processes). One of those needed is the "
                      "supervisor.",
                      max_worker_processes),
            errhint("Raise max_worker_processes, or choose fewer workers.")));
+}
+
+/// The processes of `workers`, of all listeners of the role of `listener`, within its limit.
+void check_share_of_role(const ListenerDefinition& listener, int workers) {
+  const char* role = listener.name(kRole);
+  const worker::ProcessLimits limits = worker::process_limits(get_role_oid(role, false));
+  if (workers <= limits.of_role) return;
+  ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                  errmsg("%s", excess_message(worker::Excess::kOfRole, role, limits)),
+                  errdetail("With this one, those of database \"%s\" would have %d.",
+                            get_database_name(MyDatabaseId), workers),
+                  errhint("%s", excess_hint(worker::Excess::kOfRole))));
 }
 
 }  // namespace
@@ -138,12 +152,16 @@ void check_beside(const ListenerDefinition& listener, std::span<const ListenerDe
   auto* ports = static_cast<ListenerPort*>(palloc(sizeof(ListenerPort) * (others.size() + 1)));
   std::size_t count = 0;
   int workers = listener.integer(kWorkers);
+  int workers_of_role = workers;
+  const char* role = listener.name(kRole);
   for (const ListenerDefinition& other : others) {
     if (!other.flag(kEnabled)) continue;
     workers += other.integer(kWorkers);
+    if (std::strcmp(other.name(kRole), role) == 0) workers_of_role += other.integer(kWorkers);
     ports[count++] = port_of(other);
   }
-  check_process_count(workers);
+  check_process_count(workers, others.size() <= static_cast<std::size_t>(max_worker_processes));
+  check_share_of_role(listener, workers_of_role);
   check_port_is_free(port_of(listener), {ports, count});
 }
 

@@ -52,10 +52,10 @@ void ListenerStore::execute(const char* sql, const char* name, int expected) con
   postgres::become_again(caller);
 }
 
-std::span<const ListenerDefinition> ListenerStore::select(const char* condition,
-                                                          const char* name) const {
-  execute(psprintf("SELECT %s FROM %s WHERE %s ORDER BY name", kColumnNames, qualified_name_,
-                   condition),
+std::span<const ListenerDefinition> ListenerStore::select(const char* condition, const char* name,
+                                                          int most) const {
+  execute(psprintf("SELECT %s FROM %s WHERE %s ORDER BY name LIMIT %d", kColumnNames,
+                   qualified_name_, condition, most),
           name, SPI_OK_SELECT);
   auto* listeners = static_cast<ListenerDefinition*>(
       palloc(sizeof(ListenerDefinition) * std::max<std::uint64_t>(SPI_processed, 1)));
@@ -65,7 +65,7 @@ std::span<const ListenerDefinition> ListenerStore::select(const char* condition,
 }
 
 ListenerDefinition ListenerStore::find(const char* name) const {
-  const auto found = select("name OPERATOR(pg_catalog.=) $1", name);
+  const auto found = select("name OPERATOR(pg_catalog.=) $1", name, 1);
   if (found.empty()) {
     ereport(ERROR,
             (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("listener \"%s\" does not exist", name),
@@ -75,7 +75,8 @@ ListenerDefinition ListenerStore::find(const char* name) const {
 }
 
 std::span<const ListenerDefinition> ListenerStore::others(const char* name) const {
-  return select("name OPERATOR(pg_catalog.<>) $1", name);
+  // One row more than there can be processes tells as much as all of them.
+  return select("name OPERATOR(pg_catalog.<>) $1 AND enabled", name, max_worker_processes + 1);
 }
 
 void ListenerStore::change(const char* sql, const ListenerDefinition& listener,
@@ -96,7 +97,7 @@ void ListenerStore::change(const char* sql, const ListenerDefinition& listener,
 
 void ListenerStore::insert(const ListenerDefinition& listener) const {
   const char* name = listener.name(ListenerColumn::kName);
-  if (!select("name OPERATOR(pg_catalog.=) $1", name).empty()) {
+  if (!select("name OPERATOR(pg_catalog.=) $1", name, 1).empty()) {
     ereport(ERROR,
             (errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("listener \"%s\" already exists", name),
              errhint("Choose another name, or change that one by listener_alter().")));

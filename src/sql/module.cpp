@@ -3,6 +3,7 @@
 #include "influx/postgres/compat.h"
 #include "influx/postgres/error.h"
 #include "influx/postgres/settings.h"
+#include "influx/worker/database_drop.h"
 #include "influx/worker/supervision.h"
 #include "influx/worker/supervisors.h"
 
@@ -14,4 +15,5 @@ INFLUX_INIT() {
   if (!process_shared_preload_libraries_in_progress) return;
   influx::worker::register_supervisors();
   influx::worker::watch_listener_table();
+  influx::worker::watch_database_drops();
 }

@@ -85,6 +85,13 @@ Entry* find_free_entry() noexcept {
   return nullptr;
 }
 
+void raise_table_full() {
+  ereport(ERROR,
+          (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("the table of listeners is full"),
+           errhint("Raise max_worker_processes, or stop a listener.")));
+  pg_unreachable();
+}
+
 Failure failure_now(int sqlstate, const char* message) noexcept {
   Failure failure;
   failure.sqlstate = sqlstate;

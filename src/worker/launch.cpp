@@ -3,6 +3,7 @@
 #include "influx/postgres/error.h"
 #include "influx/postgres/settings.h"
 #include "influx/worker/background_worker.h"
+#include "influx/worker/launched_entries.h"
 #include "influx/worker/start_channel.h"
 
 namespace influx::worker {
@@ -49,9 +50,26 @@ int wait_for_worker(BackgroundWorkerHandle* worker, const StartChannel& channel)
   }
 }
 
+/// What a launcher has begun. Plain data.
+struct Launch {
+  std::uint64_t token;
+  BackgroundWorkerHandle* worker;
+};
+
 /// The launcher gave up, or its session ends: nobody would know of the worker.
-void give_up(int, Datum worker) {
-  TerminateBackgroundWorker(reinterpret_cast<BackgroundWorkerHandle*>(DatumGetPointer(worker)));
+void give_up(int, Datum begun) {
+  const auto* launch = reinterpret_cast<const Launch*>(DatumGetPointer(begun));
+  if (launch->worker != nullptr) TerminateBackgroundWorker(launch->worker);
+  close_launched(launch->token);
+}
+
+void register_launched(const LaunchArguments& arguments, dsm_handle channel, Launch* launch) {
+  open_launched(arguments, process_limits(arguments.role));
+  launch->worker = register_worker(arguments, channel,
+                                   postgres::settings.restart_time);  // -1 is BGW_NEVER_RESTART
+  if (launch->worker != nullptr) return;
+  ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("%s", kNoSlot),
+                  errhint("Raise max_worker_processes, or stop a worker that is not needed.")));
 }
 
 }  // namespace
@@ -59,27 +77,24 @@ void give_up(int, Datum worker) {
 int launch(LaunchArguments arguments) {
   arguments.token = random_token();
   StartChannel channel = StartChannel::open(arguments.token);
-  BackgroundWorkerHandle* worker =
-      register_worker(arguments, channel.handle(),
-                      postgres::settings.restart_time);  // -1 is BGW_NEVER_RESTART
-  if (worker == nullptr) {
-    ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("%s", kNoSlot),
-                    errhint("Raise max_worker_processes, or stop a worker that is not needed.")));
-  }
-  const Datum handle = PointerGetDatum(worker);
-  before_shmem_exit(give_up, handle);
+  Launch launch{arguments.token, nullptr};
+  const Datum begun = PointerGetDatum(&launch);
+  before_shmem_exit(give_up, begun);
   int pid = 0;
   try {
-    pid = postgres::guard([&] { return wait_for_worker(worker, channel); });
+    pid = postgres::guard([&] {
+      register_launched(arguments, channel.handle(), &launch);
+      return wait_for_worker(launch.worker, channel);
+    });
   } catch (...) {
-    cancel_before_shmem_exit(give_up, handle);
-    give_up(0, handle);
+    cancel_before_shmem_exit(give_up, begun);
+    give_up(0, begun);
     throw;
   }
-  cancel_before_shmem_exit(give_up, handle);
+  cancel_before_shmem_exit(give_up, begun);
   if (pid == 0) {
     // It may have ended in a way after which the postmaster would start it again.
-    give_up(0, handle);
+    give_up(0, begun);
     channel.raise_failure();
   }
   channel.close();

@@ -71,23 +71,26 @@ ListenerRow read_row(HeapTuple tuple, TupleDesc descriptor) {
 }
 
 /// Reads the rows of `relation`, which is locked.
-std::span<ListenerRow> read_rows(Relation relation) {
-  std::size_t count = 0;
-  std::size_t room = 16;
-  auto* rows = static_cast<ListenerRow*>(palloc(mul_size(sizeof(ListenerRow), room)));
+void read_rows(Relation relation, ListenerSink* sink) {
+  TupleDesc descriptor = RelationGetDescr(relation);
+  MemoryContext memory =
+      AllocSetContextCreate(CurrentMemoryContext, "influx listener", ALLOCSET_DEFAULT_SIZES);
   SysScanDesc scan =
       systable_beginscan(relation, InvalidOid, false, GetActiveSnapshot(), 0, nullptr);
   for (;;) {
+    CHECK_FOR_INTERRUPTS();
     HeapTuple tuple = systable_getnext(scan);
     if (!HeapTupleIsValid(tuple)) break;
-    if (count == room) {
-      room *= 2;
-      rows = static_cast<ListenerRow*>(repalloc(rows, mul_size(sizeof(ListenerRow), room)));
-    }
-    rows[count++] = read_row(tuple, RelationGetDescr(relation));
+    MemoryContext before = MemoryContextSwitchTo(memory);
+    const char* name = value_of(tuple, descriptor, "name");
+    const bool enabled = *value_of(tuple, descriptor, "enabled") == 't';
+    if (sink->wants(name, enabled))
+      sink->take(read_row(tuple, descriptor), relation->rd_rel->relowner);
+    MemoryContextSwitchTo(before);
+    MemoryContextReset(memory);
   }
   systable_endscan(scan);
-  return {rows, count};
+  MemoryContextDelete(memory);
 }
 
 }  // namespace
@@ -102,15 +105,7 @@ std::uint64_t ListenerRow::overrides_hash() const noexcept {
   return hash;
 }
 
-const ListenerRow* ListenerTable::find(const char* name) const noexcept {
-  for (const ListenerRow& row : rows) {
-    if (std::strcmp(row.name, name) == 0) return &row;
-  }
-  return nullptr;
-}
-
-bool read_listener_table(bool wait, ListenerTable* table) {
-  *table = {};
+bool read_listener_table(bool wait, ListenerSink* sink) {
   const Oid oid = schema::own_relation(kListenerTable);
   if (oid == InvalidOid) return true;
   if (wait) {
@@ -124,8 +119,7 @@ bool read_listener_table(bool wait, ListenerTable* table) {
     ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
                     errmsg("\"%s\" is not a table any more", kListenerTable)));
   }
-  table->owner = relation->rd_rel->relowner;
-  table->rows = read_rows(relation);
+  read_rows(relation, sink);
   relation_close(relation, AccessShareLock);
   return true;
 }

@@ -19,6 +19,32 @@ bool set_for_process(const char* setting, const char* value, int level) {
                            false) != 0;
 }
 
+/// Keeps the row of one listener, in a memory context. A table that has lost its primary key may
+/// have the name twice: the first one that is enabled counts, as for the supervisor.
+class RowOfListener final : public ListenerSink {
+ public:
+  RowOfListener(const char* name, MemoryContext memory) noexcept : name_(name), memory_(memory) {}
+
+  bool wants(const char* name, bool enabled) override {
+    return (!found_ || (enabled && !row_.enabled)) && std::strcmp(name, name_) == 0;
+  }
+  void take(const ListenerRow& row, Oid) override {
+    found_ = true;
+    row_ = row;
+    for (const char*& value : row_.overrides) {
+      if (value != nullptr) value = MemoryContextStrdup(memory_, value);
+    }
+  }
+  /// Its overrides are there, and whether it is enabled. nullptr where there is none.
+  const ListenerRow* row() const noexcept { return found_ ? &row_ : nullptr; }
+
+ private:
+  const char* name_;
+  MemoryContext memory_;
+  ListenerRow row_{};
+  bool found_ = false;
+};
+
 }  // namespace
 
 bool is_overridden(const char* setting) noexcept {
@@ -34,11 +60,11 @@ void take_overrides(const LaunchArguments& arguments, Registration& registration
       AllocSetContextCreate(CurrentMemoryContext, "influx overrides", ALLOCSET_SMALL_SIZES);
   MemoryContext before = MemoryContextSwitchTo(memory);
   postgres::begin_transaction();
-  ListenerTable table;
-  const bool was_read = read_listener_table(starts, &table);
+  RowOfListener found(registration.listener(), memory);
+  const bool was_read = read_listener_table(starts, &found);
   postgres::commit_transaction();
 
-  const ListenerRow* row = table.find(registration.listener());
+  const ListenerRow* row = found.row();
   if (row != nullptr) {
     for (std::size_t i = 0; i < lengthof(kOverrides); ++i) {
       if (set_for_process(kOverrides[i].setting, row->overrides[i], starts ? ERROR : WARNING)) {

@@ -24,11 +24,7 @@ bool Registration::enter(const LaunchArguments& arguments) {
     entry_->status.state = ListenerState::kStarting;
     base_ = entry_->counters.read();
   });
-  if (entry_ == nullptr && !arguments.supervised) {
-    ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-                    errmsg("the table of listeners is full"),
-                    errhint("Raise max_worker_processes, or stop a listener.")));
-  }
+  if (entry_ == nullptr && !arguments.supervised) raise_table_full();
   return entered();
 }
 

@@ -61,14 +61,18 @@ void close_entries(Oid database) {
   });
 }
 
-void note_start(std::uint64_t token, std::uint64_t overrides) {
+Excess note_start(std::uint64_t token, std::uint64_t overrides, const ProcessLimits& limits) {
+  Excess beyond = Excess::kNone;
   with_entry(token, [&](Entry& entry) {
     ListenerStatus& status = entry.status;
+    beyond = excess(status.arguments.role, limits);
+    if (beyond != Excess::kNone) return;
     if (status.started != 0) ++status.restarts;
     status.state = ListenerState::kStarting;
     status.supervised.ended = false;
     status.supervised.overrides = overrides;
   });
+  return beyond;
 }
 
 void note_start_failure(std::uint64_t token, int sqlstate, const char* message) {

@@ -96,14 +96,13 @@ void Supervisor::look() {
   // Who has the table locked is waited for: there is nothing else to do.
   postgres::set_lock_wait(0);
   postgres::begin_transaction();
-  ListenerTable table;
-  read_listener_table(true, &table);
-  const std::span<WantedProcess> wanted = wanted_processes(table);
+  const Wanted wanted = wanted_processes(listeners());
   postgres::commit_transaction();
   postgres::report_statistics(true);
 
   next_look_ns_ = kNever;
-  compare(wanted);
+  compare(wanted.processes);
+  if (wanted.left_out != nullptr) note_no_room(wanted.left_out);
   told_to_retry_ = false;
   pgstat_report_activity(STATE_IDLE, "supervising listeners");
 }
@@ -111,6 +110,7 @@ void Supervisor::look() {
 void Supervisor::compare(std::span<const WantedProcess> wanted) {
   const auto attended = std::span(static_cast<bool*>(palloc0(wanted.size() + 1)), wanted.size());
   for (const ListenerStatus& status : listeners()) {
+    CHECK_FOR_INTERRUPTS();
     if (!status.arguments.supervised || status.arguments.database != MyDatabaseId) continue;
     const auto found =
         std::find_if(wanted.begin(), wanted.end(),
@@ -132,6 +132,7 @@ void Supervisor::compare(std::span<const WantedProcess> wanted) {
     }
   }
   for (std::size_t i = 0; i < wanted.size(); ++i) {
+    CHECK_FOR_INTERRUPTS();
     if (!attended[i]) add(wanted[i]);
   }
 }
@@ -141,18 +142,18 @@ void Supervisor::add(const WantedProcess& wanted) {
   LaunchArguments arguments = wanted.arguments;
   arguments.token = random_token();
   if (open_entry(arguments, wanted.listener, wanted.ordinal)) return look_again_at(0);
-  note_no_room(wanted);
+  note_no_room(wanted.listener);
 }
 
 /// There is no entry to show it in, and there may be many of them at each look: one is told.
-void Supervisor::note_no_room(const WantedProcess& wanted) {
+void Supervisor::note_no_room(const char* listener) {
   const std::int64_t now_ns = monotonic_ns();
   look_again_at(now_ns + kNoRoomPauseNs);
   if (no_room_told_ns_ != 0 && now_ns - no_room_told_ns_ < kNoRoomPauseNs) return;
   no_room_told_ns_ = now_ns;
   ereport(WARNING,
           (errmsg("influx: listener \"%s\" has too many processes: the table of listeners is full",
-                  wanted.listener),
+                  listener),
            errhint("Give the listeners fewer workers, or raise max_worker_processes.")));
 }
 
@@ -199,7 +200,11 @@ bool Supervisor::is_held_back() {
 void Supervisor::start(const ListenerStatus& status, const WantedProcess& wanted) {
   if (wanted.objection != nullptr) return fail(status, wanted.sqlstate, wanted.objection);
   // Before the process can be there, which takes the entry over.
-  note_start(status.arguments.token, wanted.overrides);
+  const Excess beyond = note_start(status.arguments.token, wanted.overrides, wanted.limits);
+  if (beyond != Excess::kNone) {
+    return fail(status, ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+                excess_message(beyond, wanted.role, wanted.limits));
+  }
   handles_[status.arguments.token] = nullptr;
   BackgroundWorkerHandle* handle =
       postgres::in_context(TopMemoryContext, [&] { return start_supervised(status.arguments); });

@@ -3,7 +3,9 @@
 #include "influx/postgres/catalog.h"
 #include "influx/postgres/compat.h"
 #include "influx/postgres/text.h"
+#include "influx/postgres/transaction.h"
 #include "influx/transport/endpoint.h"
+#include "influx/worker/entries.h"
 
 namespace influx::worker {
 
@@ -29,6 +31,7 @@ void resolve_schema(const ListenerRow& row, WantedProcess* process) {
 void resolve_role(const ListenerRow& row, Oid owner, WantedProcess* process) {
   const Oid role = get_role_oid(row.role, true);
   process->arguments.role = role;
+  if (role != InvalidOid) process->limits = process_limits(role);
   if (role == InvalidOid) {
     object(process, ERRCODE_UNDEFINED_OBJECT, psprintf("role \"%s\" does not exist", row.role));
   } else if (!postgres::may_become(owner, role)) {
@@ -52,7 +55,8 @@ void resolve_service(const ListenerRow& row, WantedProcess* process) {
   process->arguments.port = resolve_port(row.service, reason);
   if (process->arguments.port != 0) return;
   object(process, ERRCODE_INVALID_PARAMETER_VALUE,
-         psprintf("could not resolve UDP service \"%s\": %s", row.service, reason));
+         psprintf("could not resolve UDP service \"%s\": %s",
+                  postgres::shortened(row.service, NAMEDATALEN), reason));
 }
 
 void resolve_precision(const ListenerRow& row, WantedProcess* process) {
@@ -61,7 +65,7 @@ void resolve_precision(const ListenerRow& row, WantedProcess* process) {
     process->arguments.precision = *precision;
   } else {
     object(process, ERRCODE_INVALID_PARAMETER_VALUE,
-           psprintf("unknown precision \"%s\"", row.precision));
+           psprintf("unknown precision \"%s\"", postgres::shortened(row.precision, NAMEDATALEN)));
   }
 }
 
@@ -70,7 +74,8 @@ WantedProcess resolve(const ListenerRow& row, Oid owner) {
   process.arguments.database = MyDatabaseId;
   process.arguments.encoding = GetDatabaseEncoding();
   process.arguments.supervised = true;
-  process.listener = row.name;
+  process.listener = pstrdup(row.name);
+  process.role = pstrdup(row.role);
   process.overrides = row.overrides_hash();
   resolve_schema(row, &process);
   resolve_role(row, owner, &process);
@@ -84,24 +89,88 @@ int processes_of(const ListenerRow& row) noexcept {
   return row.enabled ? std::clamp(row.workers, 0, max_worker_processes) : 0;
 }
 
+/// A name of a listener, by which it is found.
+struct KnownName {
+  char name[NAMEDATALEN];
+  bool taken;  ///< its row was
+};
+
+/// A table of names in the current memory context.
+HTAB* make_names() {
+  HASHCTL control{};
+  control.keysize = NAMEDATALEN;
+  control.entrysize = sizeof(KnownName);
+  control.hcxt = CurrentMemoryContext;
+  return hash_create("influx listeners", 64, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+}
+
+/// The entry of a name; nullptr where there is none and it is not to be `made`.
+KnownName* find_name(HTAB* names, const char* name, bool made) {
+  bool found = false;
+  auto* known =
+      static_cast<KnownName*>(hash_search(names, name, made ? HASH_ENTER : HASH_FIND, &found));
+  if (made && !found) known->taken = false;
+  return known;
+}
+
+/// Takes what is wanted from the rows. Everything it keeps is in the memory context in which it was
+/// made.
+class Collector final : public ListenerSink {
+ public:
+  explicit Collector(std::span<const ListenerStatus> there)
+      : memory_(CurrentMemoryContext), names_(make_names()) {
+    for (const ListenerStatus& status : there) {
+      if (status.arguments.supervised && status.arguments.database == MyDatabaseId)
+        find_name(names_, status.supervised.listener, true);
+    }
+  }
+
+  bool wants(const char* name, bool enabled) override {
+    if (!enabled) return false;
+    const KnownName* known = find_name(names_, name, false);
+    // A table that has lost its primary key may have a name twice; the first row counts.
+    if (known != nullptr) return !known->taken;
+    if (count_ < static_cast<std::size_t>(most_supervised())) return true;
+    if (left_out_ == nullptr) left_out_ = MemoryContextStrdup(memory_, name);
+    return false;
+  }
+
+  void take(const ListenerRow& row, Oid owner) override {
+    postgres::in_context(memory_, [&] {
+      find_name(names_, row.name, true)->taken = true;
+      const int workers = processes_of(row);
+      reserve(count_ + static_cast<std::size_t>(workers));
+      WantedProcess process = resolve(row, owner);
+      for (process.ordinal = 1; process.ordinal <= workers; ++process.ordinal)
+        processes_[count_++] = process;
+    });
+  }
+
+  Wanted wanted() const noexcept { return {{processes_, count_}, left_out_}; }
+
+ private:
+  void reserve(std::size_t wanted) {
+    if (wanted <= room_) return;
+    room_ = std::max(wanted, 2 * room_);
+    const Size size = mul_size(sizeof(WantedProcess), room_);
+    processes_ = static_cast<WantedProcess*>(processes_ == nullptr ? palloc(size)
+                                                                   : repalloc(processes_, size));
+  }
+
+  MemoryContext memory_;
+  HTAB* names_;
+  WantedProcess* processes_ = nullptr;
+  std::size_t count_ = 0;
+  std::size_t room_ = 0;
+  const char* left_out_ = nullptr;
+};
+
 }  // namespace
 
-std::span<WantedProcess> wanted_processes(const ListenerTable& table) {
-  std::size_t most = 0;
-  for (const ListenerRow& row : table.rows)
-    most += static_cast<std::size_t>(processes_of(row));
-  auto* processes = static_cast<WantedProcess*>(palloc(mul_size(sizeof(WantedProcess), most + 1)));
-  std::size_t count = 0;
-  for (const ListenerRow& row : table.rows) {
-    // A table that has lost its primary key may have a name twice; the first row counts.
-    if (table.find(row.name) != &row) continue;
-    const int workers = processes_of(row);
-    if (workers == 0) continue;
-    WantedProcess process = resolve(row, table.owner);
-    for (process.ordinal = 1; process.ordinal <= workers; ++process.ordinal)
-      processes[count++] = process;
-  }
-  return {processes, count};
+Wanted wanted_processes(std::span<const ListenerStatus> there) {
+  Collector collector(there);
+  read_listener_table(true, &collector);
+  return collector.wanted();
 }
 
 }  // namespace influx::worker

@@ -35,13 +35,15 @@ enum RowSourceSetting : int {
 struct Settings {
   char* listen_addresses;
   char* allowed_sources;
-  int read_buffer;    ///< kB
-  int max_pending;    ///< kB
-  int max_memory;     ///< kB
-  int batch_size;     ///< rows
-  int batch_bytes;    ///< kB
-  int batch_timeout;  ///< ms
-  int restart_time;   ///< s, or -1 for never
+  int read_buffer;             ///< kB
+  int max_pending;             ///< kB
+  int max_memory;              ///< kB
+  int batch_size;              ///< rows
+  int batch_bytes;             ///< kB
+  int batch_timeout;           ///< ms
+  int restart_time;            ///< s, or -1 for never
+  int max_listeners_per_role;  ///< processes
+  int reserved_workers;        ///< of max_worker_processes
   bool auto_create;
   bool auto_extend;
   int max_tables;   ///< of a schema

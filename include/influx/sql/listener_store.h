@@ -16,7 +16,8 @@ class ListenerStore {
 
   /// The listener of this name. Raises where there is none.
   ListenerDefinition find(const char* name) const;
-  /// All others, in the order of their names.
+  /// The others that are enabled, in the order of their names; of more than max_worker_processes
+  /// that many and one.
   std::span<const ListenerDefinition> others(const char* name) const;
 
   /// Adds a listener. Raises where there is one of its name.
@@ -28,7 +29,8 @@ class ListenerStore {
  private:
   /// Runs a statement as the owner of the table, with a name as its parameter.
   void execute(const char* sql, const char* name, int expected) const;
-  std::span<const ListenerDefinition> select(const char* condition, const char* name) const;
+  std::span<const ListenerDefinition> select(const char* condition, const char* name,
+                                             int most) const;
   /// Runs a statement that changes one row, with the values of `listener` as parameters.
   void change(const char* sql, const ListenerDefinition& listener, int expected) const;
 

@@ -51,6 +51,9 @@ Entry* find_entry(std::uint64_t token) noexcept;
 /// A free entry, or nullptr.
 Entry* find_free_entry() noexcept;
 
+/// Raises that there is no free entry. REQUIRES: no lock.
+[[noreturn]] void raise_table_full();
+
 /// The error `message`, met now. It is cut where there is no room for it.
 Failure failure_now(int sqlstate, const char* message) noexcept;
 

@@ -33,22 +33,26 @@ struct ListenerRow {
   std::uint64_t overrides_hash() const noexcept;
 };
 
-/// The table as it is now.
-struct ListenerTable {
-  Oid owner = InvalidOid;  ///< of the table; InvalidOid where there is none
-  std::span<ListenerRow> rows;
+/// Who takes rows of the table, of which there may be any number. Plain data: errors pass through.
+class ListenerSink {
+ public:
+  /// Whether the row of this name is to be read.
+  virtual bool wants(const char* name, bool enabled) = 0;
+  /// Takes a row, which is gone afterwards. `owner` is that of the table.
+  virtual void take(const ListenerRow& row, Oid owner) = 0;
 
-  /// The row of this name, or nullptr.
-  const ListenerRow* find(const char* name) const noexcept;
+ protected:
+  ~ListenerSink() = default;
 };
 
-/// Reads the table of listeners of the current database into the current memory context. False
-/// where somebody has it locked, and `wait` is not set.
+/// Reads the table of listeners of the current database. False where somebody has it locked, and
+/// `wait` is not set. Without a table there are no rows.
 ///
 /// The rows are read as they are on the disk, without a query: nothing that the owner of the table
 /// could put between, as a policy or a rule, is run by the process that reads them. No right on the
-/// table is needed. REQUIRES: a transaction with a snapshot. Raises, also where the table is not
-/// what the extension has made.
-bool read_listener_table(bool wait, ListenerTable* table);
+/// table is needed. Of the rows one is in memory at a time, and the server's interrupts are seen at
+/// each. REQUIRES: a transaction with a snapshot. Raises, also where the table is not what the
+/// extension has made.
+bool read_listener_table(bool wait, ListenerSink* sink);
 
 }  // namespace influx::worker

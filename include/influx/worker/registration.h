@@ -10,13 +10,13 @@ namespace influx::worker {
 /// process.
 class Registration {
  public:
-  /// Takes the entry with the token of `arguments`, or else a free one, and puts the process into
-  /// it. A supervised listener has the entry that its supervisor has made; false where that is
-  /// gone, and nobody wants the process any more. May raise.
+  /// Takes the entry with the token of `arguments`, or else a free one, as after a crash of the
+  /// server, and puts the process into it. A supervised listener has the entry that its supervisor
+  /// has made; false where that is gone, and nobody wants the process any more. May raise.
   bool enter(const LaunchArguments& arguments);
   /// Whether enter() has succeeded, and leave() was not called.
   bool entered() const noexcept { return entry_ != nullptr; }
-  /// Whether enter() found what an earlier process of the listener has left.
+  /// Whether enter() found what an earlier process of the listener, or its launcher, has left.
   bool found() const noexcept { return found_; }
 
   /// Counts a restart.

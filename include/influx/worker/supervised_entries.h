@@ -1,5 +1,6 @@
 #pragma once
 
+#include "influx/worker/process_limits.h"
 #include "influx/worker/registry.h"
 
 namespace influx::worker {
@@ -14,8 +15,9 @@ bool open_entry(const LaunchArguments& arguments, const char* listener, int ordi
 void close_entry(std::uint64_t token);
 /// Frees the entries of supervised listeners of a database that have no process.
 void close_entries(Oid database);
-/// A process is going to be started, with `overrides` or later ones.
-void note_start(std::uint64_t token, std::uint64_t overrides);
+/// A process is going to be started, with `overrides` or later ones; unless `limits` do not allow
+/// one more.
+Excess note_start(std::uint64_t token, std::uint64_t overrides, const ProcessLimits& limits);
 /// No process could be started.
 void note_start_failure(std::uint64_t token, int sqlstate, const char* message);
 /// Tells the process, if there is one, to read its settings again.

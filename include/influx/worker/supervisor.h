@@ -33,7 +33,7 @@ class Supervisor {
   void fail(const ListenerStatus& status, int sqlstate, const char* message);
   void dismiss(const ListenerStatus& status);
   void add(const WantedProcess& wanted);
-  void note_no_room(const WantedProcess& wanted);
+  void note_no_room(const char* listener);
   int crash_pause() const noexcept;
   bool is_held_back();
   void look_again_at(std::int64_t ns) noexcept;
