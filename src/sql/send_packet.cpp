@@ -5,18 +5,34 @@
 #include "influx/postgres/error.h"
 #include "influx/postgres/text.h"
 #include "influx/sql/arguments.h"
+#include "influx/transport/lookup.h"
 #include "influx/transport/udp_socket.h"
+#include "influx/worker/addresses.h"
 
 namespace {
 
 using influx::postgres::Error;
 using influx::transport::Failure;
 
-/// Throws what keeps the packet from being sent. No server function is called from here.
+/// The addresses of a host, on `port`. Waits for the name server, and can be cancelled meanwhile.
+std::vector<influx::transport::Endpoint> endpoints_of(std::string_view hostname, std::uint16_t port,
+                                                      Failure& failure) {
+  using influx::transport::Lookup;
+  const auto lookup = Lookup::begin({std::string(hostname)}, Lookup::Use::kSend, failure);
+  if (lookup == nullptr) return {};
+  influx::worker::wait_for(*lookup);
+  failure = lookup->found().front().failure;
+  std::vector<influx::transport::Endpoint> endpoints = lookup->found().front().endpoints;
+  for (influx::transport::Endpoint& endpoint : endpoints)
+    endpoint = endpoint.with_port(port);
+  return endpoints;
+}
+
+/// Throws what keeps the packet from being sent.
 void send(std::string_view packet, std::string_view service, std::string_view hostname) {
   const std::uint16_t port = influx::sql::port_of_service(service);
   Failure failure;
-  const auto endpoints = influx::transport::send_endpoints(hostname, port, failure);
+  const auto endpoints = endpoints_of(hostname, port, failure);
   if (endpoints.empty()) {
     throw Error(ERRCODE_INVALID_PARAMETER_VALUE,
                 "could not resolve host \"" + std::string(hostname) + "\": " + failure.reason, {},

@@ -14,6 +14,7 @@
 #include <system_error>
 
 #include "failure.h"
+#include "influx/transport/lookup.h"
 
 namespace influx::transport {
 
@@ -236,6 +237,22 @@ std::optional<std::uint16_t> udp_port(std::string_view service, Failure& failure
     return std::nullopt;
   }
   return port;
+}
+
+bool is_name(std::string_view host) noexcept {
+  // What has these is an error or a literal, and no name server is asked.
+  if (host.empty() || host.front() == '[' || host.find('\0') != std::string_view::npos)
+    return false;
+  if (host == "*" || is_localhost(host)) return false;
+  std::array<char, INET6_ADDRSTRLEN + IF_NAMESIZE + 1> text{};
+  if (host.size() >= text.size()) return true;
+  host.copy(text.data(), host.size());
+  addrinfo hints{};
+  hints.ai_flags = AI_NUMERICHOST;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(text.data(), nullptr, &hints, &found) != 0) return true;
+  freeaddrinfo(found);
+  return false;
 }
 
 std::vector<Endpoint> listen_endpoints(std::string_view host, std::uint16_t port,

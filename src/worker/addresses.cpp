@@ -2,9 +2,11 @@
 
 #include <cerrno>
 
+#include "influx/postgres/compat.h"
 #include "influx/postgres/settings.h"
 #include "influx/worker/claims.h"
 #include "influx/worker/overrides.h"
+#include "influx/worker/signals.h"
 
 namespace influx::worker {
 
@@ -19,29 +21,49 @@ AddressList addresses_of_settings() {
   return {postgres::settings.listen_addresses, ERRCODE_CONFIG_FILE_ERROR, setting};
 }
 
-std::vector<Endpoint> resolve(const AddressList& addresses, std::uint16_t port) {
-  const std::string check = std::string("Check ") + addresses.source + ".";
+namespace {
+
+/// The elements of the list. Throws where it is malformed.
+std::vector<std::string> hosts_of(const AddressList& addresses) {
   List* list = NIL;
   if (!postgres::guard([&] { return postgres::split_list(addresses.text, &list); })) {
     throw postgres::Error(addresses.sqlstate, "the list of addresses to listen on is malformed", {},
-                          check);
+                          std::string("Check ") + addresses.source + ".");
   }
-  std::vector<Endpoint> endpoints;
+  std::vector<std::string> hosts;
   const ListCell* cell = nullptr;
-  foreach (cell, list) {
-    const auto* address = static_cast<const char*>(lfirst(cell));
-    transport::Failure failure;
-    const std::vector<Endpoint> found = transport::listen_endpoints(address, port, failure);
-    if (found.empty()) {
-      throw postgres::Error(addresses.sqlstate,
-                            "could not resolve address \"" + std::string(address) +
-                                "\" to listen on: " + failure.reason,
-                            {}, check);
+  foreach (cell, list)
+    hosts.emplace_back(static_cast<const char*>(lfirst(cell)));
+  return hosts;
+}
+
+}  // namespace
+
+Resolution::Resolution(const AddressList& addresses, std::uint16_t port)
+    : sqlstate_(addresses.sqlstate), source_(addresses.source), port_(port) {
+  transport::Failure failure;
+  lookup_ = transport::Lookup::begin(hosts_of(addresses), transport::Lookup::Use::kListen, failure);
+  if (lookup_ != nullptr) return;
+  throw postgres::Error(ERRCODE_INSUFFICIENT_RESOURCES,
+                        "could not resolve the addresses to listen on: " + failure.reason);
+}
+
+std::vector<Endpoint> Resolution::endpoints() const {
+  const std::string check = std::string("Check ") + source_ + ".";
+  std::vector<Endpoint> endpoints;
+  const auto& hosts = lookup_->hosts();
+  const auto& found = lookup_->found();
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    if (found[i].endpoints.empty()) {
+      throw postgres::Error(
+          sqlstate_,
+          "could not resolve address \"" + hosts[i] + "\" to listen on: " + found[i].failure.reason,
+          {}, check);
     }
-    for (const Endpoint& endpoint : found) {
-      if (std::find(endpoints.begin(), endpoints.end(), endpoint) == endpoints.end()) {
+    for (const Endpoint& address : found[i].endpoints) {
+      const Endpoint endpoint = address.with_port(port_);
+      if (std::find(endpoints.begin(), endpoints.end(), endpoint) == endpoints.end())
         endpoints.push_back(endpoint);
-      }
     }
   }
   if (endpoints.size() > kMostAddresses) {
@@ -51,6 +73,20 @@ std::vector<Endpoint> resolve(const AddressList& addresses, std::uint16_t port) 
         "It has " + std::to_string(kMostAddresses) + " at most.", check);
   }
   return endpoints;
+}
+
+void wait_readable(int descriptor) {
+  WaitLatchOrSocket(MyLatch, WL_LATCH_SET | WL_SOCKET_READABLE | WL_EXIT_ON_PM_DEATH, descriptor,
+                    -1, postgres::listener_wait_event());
+  ResetLatch(MyLatch);
+  end_if_requested();
+  CHECK_FOR_INTERRUPTS();
+}
+
+std::vector<Endpoint> resolve(const AddressList& addresses, std::uint16_t port) {
+  const Resolution resolution(addresses, port);
+  wait_for(resolution);
+  return resolution.endpoints();
 }
 
 bool is_missing_family(const Endpoint& endpoint, int error_number) noexcept {

@@ -48,13 +48,19 @@ bool is_same_listener(const LaunchArguments& left, const LaunchArguments& right)
 
 postgres::Error claimed_error(const Claimant& claimant) {
   Description description{};
-  const bool visible = postgres::guard([&] {
-    postgres::begin_transaction();
-    const bool may = may_see(claimant);
-    if (may) describe(claimant, &description);
-    postgres::commit_transaction();
-    return may;
-  });
+  bool visible = false;
+  try {
+    visible = postgres::guard([&] {
+      postgres::begin_transaction();
+      const bool may = may_see(claimant);
+      if (may) describe(claimant, &description);
+      postgres::commit_transaction();
+      return may;
+    });
+  } catch (const postgres::ServerError&) {
+    // Somebody has a catalog locked: then it is not told whose it is.
+    postgres::guard([] { postgres::abort_transaction(); });
+  }
   const std::string socket = claimant.asked_for.endpoint().text();
   if (!visible) {
     return {ERRCODE_OBJECT_IN_USE,

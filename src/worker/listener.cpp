@@ -2,7 +2,6 @@
 
 #include "influx/postgres/error.h"
 #include "influx/postgres/settings.h"
-#include "influx/worker/addresses.h"
 #include "influx/worker/claims.h"
 
 namespace influx::worker {
@@ -12,12 +11,32 @@ using transport::EndpointKey;
 using transport::SourceFilter;
 using transport::UdpSocket;
 
+void Listener::look_up() {
+  const AddressList addresses = addresses_of_settings();
+  if (looked_up_ == addresses.text) return;
+  looked_up_.clear();
+  resolution_.emplace(addresses, port_);
+  looked_up_ = addresses.text;
+}
+
+void Listener::take_addresses() {
+  if (!resolution_.has_value()) return;
+  wait_for(*resolution_);
+  const Resolution ended = std::move(*resolution_);
+  resolution_.reset();
+  try {
+    endpoints_ = ended.endpoints();
+  } catch (...) {
+    looked_up_.clear();
+    throw;
+  }
+}
+
 std::vector<UdpSocket> Listener::configure() {
-  const std::vector<Endpoint> endpoints = resolve(addresses_of_settings(), port_);
-  claim(endpoints);
+  claim(endpoints_);
   std::vector<UdpSocket> opened;
   try {
-    opened = open(endpoints);
+    opened = open(endpoints_);
   } catch (...) {
     keep_claims();
     throw;
@@ -25,7 +44,8 @@ std::vector<UdpSocket> Listener::configure() {
 
   const auto unwanted =
       std::stable_partition(sockets_.begin(), sockets_.end(), [&](const UdpSocket& socket) {
-        return std::find(endpoints.begin(), endpoints.end(), socket.endpoint()) != endpoints.end();
+        return std::find(endpoints_.begin(), endpoints_.end(), socket.endpoint()) !=
+               endpoints_.end();
       });
   std::vector<UdpSocket> given_up(std::make_move_iterator(unwanted),
                                   std::make_move_iterator(sockets_.end()));

@@ -94,6 +94,10 @@ void forbid_cancel() noexcept {
   QueryCancelPending = false;  // came too late
 }
 
+void end_if_requested() noexcept {
+  if (requested != 0) end_at_next_check();
+}
+
 void start_write_watch() {
   if (write_watch == MAX_TIMEOUTS) write_watch = RegisterTimeout(USER_TIMEOUT, on_tick);
   enable_timeout_every(write_watch, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kTickMs),

@@ -53,6 +53,9 @@ bool wait_to_start(const SupervisorSlot& slot) {
 void leave(int code, Datum argument) {
   auto* slot = reinterpret_cast<SupervisorSlot*>(DatumGetPointer(argument));
   slot->pid = 0;
+  // One that was told to end, as for a database that is dropped, has not failed: the next one
+  // begins anew.
+  if (influx::worker::shutdown_requested()) slot->failures = 0;
   if (code == 0 || influx::worker::shutdown_requested() || !PostmasterIsAlive()) return;
   // Where the database was dropped, nobody else remembers its listeners.
   if (connected_since_ns == 0) influx::worker::close_entries(slot->database);

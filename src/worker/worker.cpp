@@ -62,6 +62,9 @@ Worker::Worker(const LaunchArguments& arguments, Registration& registration)
 
 void Worker::listen() {
   inbox_.set_filter(Listener::allowed_sources());
+  listener_.look_up();
+  listener_.take_addresses();
+  postgres::guard([] { SetLatch(MyLatch); });  // while it waited, other news may have come
   listener_.configure();
   listener_.keep_claims();
   postgres::guard([&] {
@@ -85,12 +88,14 @@ void Worker::show_sockets() {
 void Worker::rebuild_wait_sets() {
   if (all_events_ != nullptr) FreeWaitEventSet(std::exchange(all_events_, nullptr));
   const auto sockets = listener_.sockets();
-  all_events_ = postgres::create_wait_event_set(static_cast<int>(sockets.size()) + 2);
+  all_events_ = postgres::create_wait_event_set(static_cast<int>(sockets.size()) + 3);
   AddWaitEventToSet(all_events_, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
   AddWaitEventToSet(all_events_, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, nullptr, nullptr);
   for (const transport::UdpSocket& socket : sockets) {
     AddWaitEventToSet(all_events_, WL_SOCKET_READABLE, socket.descriptor(), nullptr, nullptr);
   }
+  const int lookup = listener_.lookup_descriptor();
+  if (lookup >= 0) AddWaitEventToSet(all_events_, WL_SOCKET_READABLE, lookup, nullptr, nullptr);
   if (quiet_events_ != nullptr) return;
   quiet_events_ = postgres::create_wait_event_set(2);
   AddWaitEventToSet(quiet_events_, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, nullptr);
@@ -123,6 +128,7 @@ void Worker::loop() {
   while (!shutdown_requested()) {
     wait();
     handle_interrupts();
+    if (listener_.has_found()) move();
     // Behind a batch that is there already, the catcher goes on receiving while it is written.
     if (!batch_is_full() || resume_at_ns_.has_value()) {
       receive(kMostPerTurn);

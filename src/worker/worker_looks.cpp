@@ -30,6 +30,18 @@ constexpr int kLookLockWaitMs = 20;
 /// The least time between two searches for dropped tables.
 constexpr std::int64_t kLookForRoomNs = 600'000 * kNsPerMs;
 
+/// What stands against a step of a reload is logged, and the other steps are taken.
+template <typename Step>
+void try_to(Step&& step) {
+  std::optional<postgres::Error> failure;
+  try {
+    step();
+  } catch (const postgres::Error& error) {
+    failure = error;
+  }
+  if (failure.has_value()) failure->warn();
+}
+
 }  // namespace
 
 /// Runs `look`, which is a transaction beside the batches. False where it failed, as where somebody
@@ -97,10 +109,19 @@ void Worker::take_settings() {
   const bool again = has_to_take_overrides_;
   has_to_take_overrides_ = !try_to_look([&] { take_overrides(arguments_, registration_, false); });
   if (again && has_to_take_overrides_) return;
-  std::optional<postgres::Error> failure;
-  try {
-    // First, since it can do its part where an address cannot be had.
-    inbox_.set_filter(Listener::allowed_sources());
+  try_to([&] { inbox_.set_filter(Listener::allowed_sources()); });
+  move();
+  ingestor_.forget_tables();
+}
+
+/// Listens where the settings say now. A name that has to be looked up is waited for in the loop,
+/// which then comes here again; until then the process listens where it did.
+void Worker::move() {
+  try_to([&] {
+    listener_.look_up();
+    if (listener_.has_found()) listener_.take_addresses();
+  });
+  try_to([&] {
     // What waits at an address that is given up was sent to a listener that was there.
     {
       const std::vector<transport::UdpSocket> given_up = listener_.configure();
@@ -108,14 +129,10 @@ void Worker::take_settings() {
       survey();
     }
     listener_.keep_claims();
-  } catch (const postgres::Error& error) {
-    failure = error;
-  }
-  if (failure.has_value()) failure->warn();
+  });
   rebuild_wait_sets();
   has_to_describe_ = !describe_process();
   show_sockets();
-  ingestor_.forget_tables();
 }
 
 /// Where there was no room to count a table in shared memory, that of dropped ones is freed, if

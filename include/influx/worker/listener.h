@@ -3,6 +3,7 @@
 #include "influx/postgres/server.h"
 #include "influx/transport/source_filter.h"
 #include "influx/transport/udp_socket.h"
+#include "influx/worker/addresses.h"
 #include "influx/worker/registration.h"
 
 namespace influx::worker {
@@ -17,8 +18,21 @@ class Listener {
   Listener(std::uint16_t port, Registration& registration) noexcept
       : port_(port), registration_(registration) {}
 
-  /// Opens a socket for each address of the settings that has none, and gives up those that are not
-  /// named any more. Returns these, still open, so that what waits there can be received first;
+  /// Begins to look up the addresses of the settings, where they are others than those looked up
+  /// last, or could not be found. Throws where that cannot be.
+  void look_up();
+  /// Whether a lookup has ended, and take_addresses() is to be called.
+  bool has_found() const noexcept { return resolution_.has_value() && resolution_->done(); }
+  /// Can be read from when a lookup has ended; -1 where none is under way.
+  int lookup_descriptor() const noexcept {
+    return resolution_.has_value() ? resolution_->descriptor() : -1;
+  }
+  /// Takes what a lookup has found; waits for its end where it has not ended. Throws where an
+  /// address means nothing: then the ones before count, and the next look_up() asks again.
+  void take_addresses();
+
+  /// Opens a socket for each address that was taken last and has none, and gives up those that are
+  /// not named any more. Returns these, still open, so that what waits there can be received first;
   /// when they are closed, keep_claims() is to be called. An address family that this machine does
   /// not have is passed over, as long as one address is left. Where an address cannot be bound, or
   /// another listener has it, what was open before stays, and it throws.
@@ -46,6 +60,9 @@ class Listener {
 
   std::uint16_t port_;
   Registration& registration_;
+  std::string looked_up_;  ///< the setting; empty where it is to be asked for again
+  std::optional<Resolution> resolution_;
+  std::vector<transport::Endpoint> endpoints_;
   std::vector<transport::UdpSocket> sockets_;
   std::size_t read_buffer_ = 0;
 };

@@ -18,11 +18,15 @@ void install_supervisor_signal_handlers();
 /// Whether the process was asked to end.
 bool shutdown_requested() noexcept;
 
-/// Between these two a cancel, by pg_cancel_backend() or a timeout of the server, raises an error at
-/// the next check for interrupts. At any other time a listener takes no notice of one: a cancel
+/// Between these two a cancel, by pg_cancel_backend() or a timeout of the server, raises an error
+/// at the next check for interrupts. At any other time a listener takes no notice of one: a cancel
 /// means a statement, and the server checks for interrupts at each report as well.
 void allow_cancel() noexcept;
 void forbid_cancel() noexcept;
+
+/// Has the process of a listener that was asked to end do so at the server's next check for
+/// interrupts: for where it waits, and has nothing to finish.
+void end_if_requested() noexcept;
 
 /// How long a write may go on after SIGTERM.
 inline constexpr int kGraceMs = 600;

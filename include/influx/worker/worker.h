@@ -54,6 +54,7 @@ class Worker {
   void handle_interrupts();
   void reload();
   void take_settings();
+  void move();
 
   void receive(std::size_t most);
   void report_losses();
