@@ -206,12 +206,12 @@ sql('ALTER TABLE influx_listeners OWNER TO postgres');
 sql("DELETE FROM influx_listeners WHERE name = 'd'");
 all_listen('deleted');
 
-# No worker slot is left.
-sql("INSERT INTO influx_listeners (name, schema, role, service, workers) VALUES ('d', 'one', 'role_one', '$taken', 20)");
+# No worker slot is left. A superuser's listener is bound by nothing else.
+sql("INSERT INTO influx_listeners (name, schema, role, service, workers) VALUES ('d', 'one', 'postgres', '$taken', 20)");
 wait_for_value($node, "SELECT count(*) > 0 FROM pg_stat_influx WHERE state = 'failed' AND last_error LIKE 'no background worker slot is free%'",
 	't', 'where no slot is free, it is told');
 sql("UPDATE influx_listeners SET workers = 1 WHERE name = 'd'");
-wait_for_value($node, shown_on($taken), 'one role_one ns listening', 'the others are gone');
+wait_for_value($node, shown_on($taken), 'one postgres ns listening', 'the others are gone');
 sql("DELETE FROM influx_listeners WHERE name = 'd'");
 all_listen('slots');
 
