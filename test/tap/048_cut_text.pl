@@ -12,6 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_node('cut_text', <<'CONF');
+influx.dump_rejects = on
 influx.rejects = table
 influx.batch_timeout = 20
 CONF
