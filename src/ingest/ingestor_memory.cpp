@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t kSteps = 8;
 
 /// What a batch does to the server's caches that nobody tells of.
-constexpr std::size_t kBytesUntold = 16 * 1024;
+constexpr std::size_t kBytesUntold = std::size_t{16} * 1024;
 
 template <typename List>
 void shrink(List& list) {
