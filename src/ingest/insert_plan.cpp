@@ -17,7 +17,7 @@ using schema::Table;
 namespace {
 
 /// What a plan of the server takes, about.
-constexpr std::size_t kBytesOfPlan = 24 * 1024;
+constexpr std::size_t kBytesOfPlan = std::size_t{24} * 1024;
 constexpr std::size_t kBytesOfColumn = 2400;
 
 /// Arrays have a datum for each column of each row, NULL or not: so many go into one statement.
