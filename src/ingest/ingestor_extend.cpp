@@ -169,13 +169,19 @@ void Ingestor::wait_for_extension(const Line& line, std::string_view measurement
   // Half of the room is for what waits for tables that are there.
   if (held_bytes() + line.text.size() > most_pending() ||
       unextended_.bytes() + ration_.bytes() + line.text.size() > most_pending() / 2) {
-    refusal.sqlstate = queue.reason != nullptr ? queue.reason->sqlstate()
-                       : need.rationed         ? ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
-                                               : ERRCODE_LOCK_NOT_AVAILABLE;
-    refusal.message = psprintf("%s is missing, and influx.max_pending allows no more to wait",
-                               what_is_missing(need.extension));
-    if (queue.reason != nullptr) refusal.detail = queue.reason->what();
-    return refuse(line, refusal, measurement);
+    const postgres::Error error(
+        queue.reason != nullptr ? queue.reason->sqlstate()
+        : need.rationed         ? ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
+                                : ERRCODE_LOCK_NOT_AVAILABLE,
+        psprintf("%s is missing, and influx.max_pending allows no more to wait",
+                 what_is_missing(need.extension)),
+        queue.reason != nullptr ? queue.reason->what() : "");
+    // A need that no line waits for would take room from others.
+    if (queue.size() == 0) {
+      if (!need.rationed) remember_refusal(measurement, error);
+      unextended_.release(measurement);
+    }
+    return refuse(line, refusal_of(error), measurement);
   }
   const Origin& origin = origins_[line.origin];
   try {
@@ -372,10 +378,15 @@ Ingestor::Made Ingestor::extend(Extension& extension, HeldLines::Queue* queue) {
     if (!extension_failed(extension, queue, reason, &*failure)) return Made::kWaits;
   }
   if (trouble == Trouble::kMoment) return Made::kDone;  // the lines come here again
+  remember_refusal(extension.measurement, *failure);
+  return Made::kDone;
+}
+
+/// For a while all lines of a measurement that need their table made or extended are refused.
+void Ingestor::remember_refusal(std::string_view measurement, const postgres::Error& error) {
   if (refused_extensions_.size() >= kMostRememberedRefusals) refused_extensions_.clear();
   refused_extensions_.insert_or_assign(
-      extension.measurement, RememberedRefusal{*failure, monotonic_ns() + kRememberRefusalNs});
-  return Made::kDone;
+      std::string(measurement), RememberedRefusal{error, monotonic_ns() + kRememberRefusalNs});
 }
 
 /// An attempt has failed for `reason`, or where that is null for a lock. Lets the lines wait for

@@ -73,7 +73,7 @@ void Ingestor::hold_table(std::string_view measurement, const postgres::Error* r
     postgres::guard([&] {
       ereport(WARNING, (errcode(ERRCODE_LOCK_NOT_AVAILABLE),
                         errmsg("influx: table \"%s\" is locked by another session, its lines wait",
-                               postgres::server_string(measurement))));
+                               shown_name(measurement))));
     });
   } else if (reason != nullptr && !is_told && attempts == 1 &&
              postgres::may_report(Report::kTableTrouble)) {

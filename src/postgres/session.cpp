@@ -43,12 +43,6 @@ void discard_leftovers() {
   temporary_objects = false;
 }
 
-void abort_all_transactions() {
-  MemoryContext before = CurrentMemoryContext;
-  AbortOutOfAnyTransaction();
-  MemoryContextSwitchTo(before);
-}
-
 void release_advisory_locks() {
   LockReleaseAll(USER_LOCKMETHOD, true);
 }

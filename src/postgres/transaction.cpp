@@ -4,6 +4,15 @@
 
 namespace influx::postgres {
 
+namespace {
+
+/// A cancel that comes at the end of a transaction is too late, and not for the next one.
+void forget_cancel() noexcept {
+  QueryCancelPending = false;
+}
+
+}  // namespace
+
 void begin_transaction() {
   MemoryContext before = CurrentMemoryContext;
   SetCurrentStatementStartTimestamp();
@@ -22,6 +31,7 @@ void commit_transaction() {
   PopActiveSnapshot();
   note_leftovers();
   CommitTransactionCommand();
+  forget_cancel();
   release_advisory_locks();
   MemoryContextSwitchTo(before);
 }
@@ -29,7 +39,15 @@ void commit_transaction() {
 void abort_transaction() {
   MemoryContext before = CurrentMemoryContext;
   AbortCurrentTransaction();
+  forget_cancel();
   release_advisory_locks();
+  MemoryContextSwitchTo(before);
+}
+
+void abort_all_transactions() {
+  MemoryContext before = CurrentMemoryContext;
+  AbortOutOfAnyTransaction();
+  forget_cancel();
   MemoryContextSwitchTo(before);
 }
 

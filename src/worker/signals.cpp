@@ -12,8 +12,7 @@ constexpr int kTickMs = 200;
 volatile sig_atomic_t requested = 0;
 volatile sig_atomic_t cancels_wait = 0;
 volatile sig_atomic_t ticks_since_request = 0;
-volatile sig_atomic_t cancellable = 0;  ///< there may be a statement
-volatile sig_atomic_t leaving = 0;      ///< counts as a request, and is none to end for good
+volatile sig_atomic_t leaving = 0;  ///< counts as a request, and is none to end for good
 
 TimeoutId write_watch = MAX_TIMEOUTS;
 
@@ -47,7 +46,7 @@ void on_terminate_at_once(SIGNAL_ARGS) {
 }
 
 void on_cancel(SIGNAL_ARGS) {
-  if (cancellable != 0) StatementCancelHandler(postgres_signal_arg);
+  if (IsTransactionState()) StatementCancelHandler(postgres_signal_arg);
 }
 
 void on_tick() {
@@ -67,6 +66,7 @@ void install_signal_handlers() {
 
 void install_supervisor_signal_handlers() {
   pqsignal(SIGTERM, on_terminate_at_once);
+  pqsignal(SIGINT, on_cancel);
   pqsignal(SIGHUP, SignalHandlerForConfigReload);
   BackgroundWorkerUnblockSignals();
 }
@@ -83,15 +83,6 @@ bool begin_long_wait() noexcept {
 void end_long_wait() noexcept {
   cancels_wait = 0;
   QueryCancelPending = false;
-}
-
-void allow_cancel() noexcept {
-  cancellable = 1;
-}
-
-void forbid_cancel() noexcept {
-  cancellable = 0;
-  QueryCancelPending = false;  // came too late
 }
 
 void end_if_requested() noexcept {

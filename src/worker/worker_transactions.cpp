@@ -62,27 +62,23 @@ bool WorkerTransactions::takes_writes() {
 void WorkerTransactions::begin() {
   if (open_) return;
   open_ = true;
-  allow_cancel();
   postgres::begin_transaction();
 }
 
 void WorkerTransactions::commit() {
   rejects_.write();
   postgres::commit_transaction();
-  forbid_cancel();
   rejects_.end(true);
   open_ = false;
 }
 
 void WorkerTransactions::abandon() {
-  forbid_cancel();
   postgres::abort_all_transactions();
   rejects_.end(false);
   open_ = false;
 }
 
 bool WorkerTransactions::recover(int) {
-  forbid_cancel();
   postgres::abort_transaction();
   rejects_.end(false);
   open_ = false;

@@ -4,6 +4,7 @@
 // the server: the few functions of it that are called on this way are below, the others are not
 // there.
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -42,6 +43,9 @@ const std::set<std::string, std::less<>> kSystemColumns = {"ctid", "xmin", "cmin
 
 extern "C" {
 
+// Nothing interrupts this process.
+volatile sig_atomic_t InterruptPending = 0;
+
 int GetDatabaseEncoding() {
   return PG_UTF8;
 }
@@ -64,11 +68,10 @@ char* psprintf(const char* format, ...) {
   return static_cast<char*>(keep(text));
 }
 
-int pg_mbcliplen(const char* text, int length, int limit) {
-  int clipped = limit < length ? limit : length;
-  while (clipped > 0 && clipped < length && (text[clipped] & 0xC0) == 0x80)
-    --clipped;
-  return clipped;
+int pg_encoding_verifymbchar(int, const char* text, int length) {
+  const auto is_lead = [](char byte) { return (byte & 0xC0) != 0x80; };
+  const char* next = std::find_if(text + 1, text + length, is_lead);
+  return is_lead(text[0]) ? static_cast<int>(next - text) : -1;
 }
 
 const FormData_pg_attribute* SystemAttributeByName(const char* name) {

@@ -14,7 +14,7 @@ use Time::HiRes ();
 # A budget of 16 MB. Beside it there are the ring with its buffers, what the process has before, what the parser
 # and the forms of rows remember, the plan that is being made, and what is free but not given back yet.
 my $most = 48 * 1024;
-my $node = new_node('memory', "influx.max_memory = 16MB\ninflux.max_pending = 1MB\nautovacuum = off\n");
+my $node = new_node('memory', "influx.max_memory = 16MB\ninflux.max_pending = 32MB\ninflux.max_ddl_rate = 1000000\nautovacuum = off\n");
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 
 sql('CREATE SCHEMA m');

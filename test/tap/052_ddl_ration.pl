@@ -86,5 +86,20 @@ send_text($socket, join("\n", map { "x$_ v=1i" } 1 .. 500));
 wait_for_log($node, qr/line refused: table "\w+" is missing, and influx\.max_pending allows no more to wait \(SQLSTATE 53400\)/,
 	$offset, 'beyond influx.max_pending lines are refused');
 wait_counted("stored + waiting + rejected = lines AND (rejected_by->>'limit')::int = rejected", 'as over a limit, and all are counted');
+
+# 6. What finds no room to wait leaves the room that there is to others.
+configure($node, 'influx.max_ddl_rate' => 1_000_000);
+wait_counted('waiting = 0', 'what waits is stored');
+configure($node, 'influx.max_pending' => "'2MB'", 'influx.max_ddl_rate' => 1);
+my $columns = join ',', map { "f$_=$_" } 1 .. 900;
+send_text($socket, 'first v=1i');
+wait_for_value($node, q{SELECT to_regclass('s.first') IS NOT NULL}, 't', 'a table takes what is left of the ration');
+my $lines = sql("SELECT lines FROM pg_stat_influx WHERE port = $port");
+send_text($socket, "wide$_ $columns") foreach 1 .. 20;
+send_text($socket, 'small v=1i');
+wait_counted("lines = $lines + 21 AND waiting BETWEEN 1 AND 19", 'not all wide tables have room to wait');
+configure($node, 'influx.max_ddl_rate' => 1_000_000);
+wait_counted('waiting = 0 AND stored + rejected = lines', 'in the end none waits');
+is(sql('SELECT count(*) FROM s.small'), 1, 'and the line of the small one is stored');
 ok(is_running($pid), 'the same listener did all this');
 done_testing();

@@ -14,7 +14,7 @@ namespace influx::transport {
 namespace {
 
 TEST(TransportLookup, NamesAreWhatANameServerIsAskedFor) {
-  for (const char* host : {"*", "localhost", "LocalHost", "127.0.0.1", "::1", "::1%lo", "[::1]",
+  for (const char* host : {"*", "localhost", "LocalHost", "127.0.0.1", "::1", "fe80::1%lo", "[::1]",
                            "[name]", "", "127.1", "0.0.0.0", "::ffff:127.0.0.1"}) {
     EXPECT_FALSE(is_name(host)) << host;
   }

@@ -205,6 +205,7 @@ class Ingestor : private UnwrittenRows {
   Made extend(schema::Extension& extension, HeldLines::Queue* queue);
   bool extension_failed(schema::Extension& extension, HeldLines::Queue* queue,
                         const postgres::Error* reason, postgres::Error* failure);
+  void remember_refusal(std::string_view measurement, const postgres::Error& error);
   void tell_of_ration();
 
   void sweep();

@@ -31,7 +31,4 @@ void note_leftovers() noexcept;
 /// transaction.
 void release_advisory_locks();
 
-/// Rolls back whatever there is, subtransactions included, where the process is on its way out.
-void abort_all_transactions();
-
 }  // namespace influx::postgres

@@ -18,6 +18,9 @@ void commit_transaction();
 /// process.
 void abort_transaction();
 
+/// Rolls back whatever there is, subtransactions included, where the process is on its way out.
+void abort_all_transactions();
+
 /// How many tables a transaction may lock without taking more than a fair part of the lock table,
 /// which all sessions of the server share.
 std::size_t fair_number_of_locks() noexcept;

@@ -9,20 +9,18 @@ namespace influx::worker {
 /// SIGTERM asks for an orderly end: the loop sees shutdown_requested() and writes what was
 /// received. A second SIGTERM, or a write that does not end within kGraceMs of the first, ends the
 /// process at the server's next check for interrupts, and the batch is rolled back.
+///
+/// Within a transaction a cancel, by pg_cancel_backend() or a timeout of the server, raises an
+/// error at the next check for interrupts. At any other time no notice is taken of one: a cancel
+/// means a statement, and the server checks for interrupts at each report as well.
 void install_signal_handlers();
 
 /// The same for a supervisor, which has nothing to finish: SIGTERM ends it at the server's next
-/// check for interrupts.
+/// check for interrupts. Of cancels the same holds.
 void install_supervisor_signal_handlers();
 
 /// Whether the process was asked to end.
 bool shutdown_requested() noexcept;
-
-/// Between these two a cancel, by pg_cancel_backend() or a timeout of the server, raises an error
-/// at the next check for interrupts. At any other time a listener takes no notice of one: a cancel
-/// means a statement, and the server checks for interrupts at each report as well.
-void allow_cancel() noexcept;
-void forbid_cancel() noexcept;
 
 /// Has the process of a listener that was asked to end do so at the server's next check for
 /// interrupts: for where it waits, and has nothing to finish.
