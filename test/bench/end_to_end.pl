@@ -563,6 +563,8 @@ sub attack
 	make_schema();
 	look('SET client_min_messages = warning');
 	my $port = free_udp_port();
+	# It is about memory: nothing is to slow the attack down.
+	configure(node(), 'influx.max_ddl_rate' => 1_000_000);
 	my $pid = launch(node(), $port, schema => 'lines');
 	my $socket = udp($port);
 	my $sent = 0;
@@ -600,6 +602,7 @@ sub attack
 	my %run = (rounds => $round, lines => $sent, seconds => now_seconds() - $start, samples => \@samples);
 	look("SELECT pg_terminate_backend($pid)");
 	wait_gone($pid) // die "the listener does not end\n";
+	configure(node(), 'influx.max_ddl_rate' => undef);
 	return \%run;
 }
 
