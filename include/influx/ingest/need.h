@@ -32,4 +32,8 @@ struct Need {
   }
 };
 
+/// What is missing, for messages: the table, or its first column that is to be added. The text is
+/// in CurrentMemoryContext. Raises.
+const char* what_is_missing(const schema::Extension& extension);
+
 }  // namespace influx::ingest
