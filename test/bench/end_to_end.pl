@@ -581,7 +581,7 @@ sub attack
 			poll_until(sub {
 				push @samples, { seconds => now_seconds() - $start, %{ memory_of($pid) } };
 				return look("SELECT stored FROM pg_stat_influx WHERE pid = $pid") == $sent;
-			}) // die "not all of $sent lines are stored\n";
+			}, 600) // die "not all of $sent lines are stored\n";
 		}
 	};
 	my $fields = sub { return join ',', map { "f$_=1" } 1 .. $_[0] };
