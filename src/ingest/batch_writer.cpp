@@ -230,8 +230,7 @@ bool BatchWriter::is_about_rows(int sqlstate) const {
 bool BatchWriter::may_hold(const RowGroup& group) {
   is_for_all_ = false;
   if (insist_ || !unwritten_.may_wait(group.table().measurement, failure_.sqlstate())) return false;
-  // Without memory lines cannot be kept elsewhere, and those of the batch are where they are.
-  is_for_all_ = failure_.sqlstate() == ERRCODE_OUT_OF_MEMORY || !transactions_.takes_writes();
+  is_for_all_ = !transactions_.takes_writes(failure_.sqlstate());
   return !is_for_all_;
 }
 

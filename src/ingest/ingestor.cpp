@@ -184,8 +184,7 @@ void Ingestor::put_aside(const Line& line, const postgres::Error& error) {
       return map_again(line);
     case Trouble::kOutside:
       if (insist_ || !may_wait(std::string(measurement), error.sqlstate())) break;
-      // Without memory nothing can be kept elsewhere either.
-      if (error.sqlstate() != ERRCODE_OUT_OF_MEMORY && transactions_.takes_writes()) {
+      if (transactions_.takes_writes(error.sqlstate())) {
         return put_aside_with_table(line, measurement, &error);
       }
       cannot_map_ = true;

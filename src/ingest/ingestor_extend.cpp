@@ -189,8 +189,7 @@ Ingestor::Made Ingestor::extend(Extension& extension, HeldLines::Queue* queue) {
     trouble = Trouble::kRow;
   }
   if (trouble == Trouble::kLock) transactions_.stop_waiting();
-  if (trouble == Trouble::kOutside &&
-      (failure->sqlstate() == ERRCODE_OUT_OF_MEMORY || !transactions_.takes_writes())) {
+  if (trouble == Trouble::kOutside && !transactions_.takes_writes(failure->sqlstate())) {
     failure_ = *failure;
     return Made::kNothing;
   }

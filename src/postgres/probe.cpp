@@ -1,5 +1,7 @@
 #include "influx/postgres/probe.h"
 
+#include <cstdlib>
+
 #include "influx/postgres/server.h"
 
 extern "C" {
@@ -39,6 +41,14 @@ void check_writing() {
   }
   FileClose(file);
   pfree(page);
+}
+
+bool can_allocate(std::size_t bytes) noexcept {
+  // The compiler may leave out what nobody looks at.
+  void* volatile memory = std::malloc(bytes);
+  const bool could = memory != nullptr;
+  std::free(memory);
+  return could;
 }
 
 }  // namespace influx::postgres

@@ -44,7 +44,13 @@ void WorkerTransactions::wait_as_before() noexcept {
   postgres::set_lock_wait(lock_wait_ms_);
 }
 
-bool WorkerTransactions::takes_writes() {
+bool WorkerTransactions::takes_writes(int sqlstate) {
+  // It may be a trigger that says so, or one that wants too much. What lines that wait may need is
+  // enough for others.
+  if (sqlstate == ERRCODE_OUT_OF_MEMORY &&
+      !postgres::can_allocate(static_cast<std::size_t>(postgres::settings.max_pending) * 1024)) {
+    return false;
+  }
   const std::int64_t now_ns = transport::monotonic_ns();
   if (now_ns < writes_until_ns_) return true;
   const auto failure = ingest::attempt(*this, [&] {

@@ -29,6 +29,7 @@ sub wait_counted
 # 1. A trigger raises what reads as trouble of the server, of each kind, and goes on with it.
 my %codes = (
 	disk_full => '53100',
+	out_of_memory => '53200',
 	read_only => '25006',
 	connections => '53300',
 	io_error => '58030',

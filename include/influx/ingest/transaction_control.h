@@ -35,9 +35,13 @@ class TransactionControl {
   virtual void wait_longer() noexcept {}
   virtual void wait_as_before() noexcept {}
 
-  /// Whether the server takes what is written now, apart from the table that has just failed. Asked
-  /// outside of a transaction. False also where that cannot be found out.
-  virtual bool takes_writes() { return false; }
+  /// Whether the server takes what is written now, apart from the table that has just failed with
+  /// `sqlstate`, and lines of the table can be kept meanwhile. Asked outside of a transaction.
+  /// False also where that cannot be found out.
+  virtual bool takes_writes(int sqlstate) {
+    static_cast<void>(sqlstate);
+    return false;
+  }
 };
 
 }  // namespace influx::ingest

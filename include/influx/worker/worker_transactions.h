@@ -25,7 +25,7 @@ class WorkerTransactions : public ingest::TransactionControl {
   bool may_forget_catalogs() const noexcept override { return !open_; }
   void wait_longer() noexcept override;
   void wait_as_before() noexcept override;
-  bool takes_writes() override;
+  bool takes_writes(int sqlstate) override;
 
  private:
   ingest::RejectTable& rejects_;
