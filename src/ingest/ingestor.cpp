@@ -19,7 +19,6 @@ using line_protocol::Parser;
 using line_protocol::Precision;
 using schema::ColumnIndex;
 using schema::Table;
-using transport::monotonic_ns;
 
 namespace {
 

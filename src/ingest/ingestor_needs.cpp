@@ -80,7 +80,8 @@ bool Ingestor::note_need(const Line& line, std::string_view measurement,
   const DdlRation::Sender sender = DdlRation::sender_of(origins_[line.origin].sender);
   if (!transactions_.waits_for_locks() &&
       !ration_.take(sender, extension.objects(), postgres::settings.max_ddl_rate, monotonic_ns())) {
-    need_of(std::move(extension), nullptr).rationed = true;
+    Need& need = need_of(std::move(extension), nullptr);
+    need.rationed = true;
     return false;
   }
   const bool create = extension.create;

@@ -11,14 +11,14 @@ constexpr std::size_t kPollBytes = std::size_t{1024} * 1024;
 
 std::size_t find_end_of_refused_line(std::string_view text, std::size_t noticed_at,
                                      void (*poll)()) {
-  std::size_t next_poll = poll != nullptr ? kPollBytes : text.size();
+  std::size_t next_poll = kPollBytes;
   bool behind_space = false;
   bool in_string = false;
   std::size_t equals = 0;
   std::size_t commas = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char byte = text[i];
-    if (i >= next_poll) {
+    if (poll != nullptr && i >= next_poll) {
       poll();
       next_poll += kPollBytes;
     }

@@ -31,8 +31,7 @@ ListenerDefinition definition_of_row(HeapTuple row, TupleDesc descriptor) {
 
 }  // namespace
 
-ListenerStore::ListenerStore() {
-  table_ = schema::own_relation(worker::kListenerTable);
+ListenerStore::ListenerStore() : table_(schema::own_relation(worker::kListenerTable)) {
   if (table_ == InvalidOid) {
     ereport(ERROR,
             (errcode(ERRCODE_UNDEFINED_TABLE),

@@ -32,21 +32,31 @@ std::vector<std::string> hosts_of(const AddressList& addresses) {
   }
   std::vector<std::string> hosts;
   const ListCell* cell = nullptr;
-  foreach (cell, list)
+  foreach (cell, list) {
     hosts.emplace_back(static_cast<const char*>(lfirst(cell)));
+  }
   return hosts;
+}
+
+/// Begins to look the addresses up. Throws where that cannot be begun.
+std::unique_ptr<transport::Lookup> begin_lookup(const AddressList& addresses) {
+  transport::Failure failure;
+  auto lookup =
+      transport::Lookup::begin(hosts_of(addresses), transport::Lookup::Use::kListen, failure);
+  if (lookup == nullptr) {
+    throw postgres::Error(ERRCODE_INSUFFICIENT_RESOURCES,
+                          "could not resolve the addresses to listen on: " + failure.reason);
+  }
+  return lookup;
 }
 
 }  // namespace
 
 Resolution::Resolution(const AddressList& addresses, std::uint16_t port)
-    : sqlstate_(addresses.sqlstate), source_(addresses.source), port_(port) {
-  transport::Failure failure;
-  lookup_ = transport::Lookup::begin(hosts_of(addresses), transport::Lookup::Use::kListen, failure);
-  if (lookup_ != nullptr) return;
-  throw postgres::Error(ERRCODE_INSUFFICIENT_RESOURCES,
-                        "could not resolve the addresses to listen on: " + failure.reason);
-}
+    : sqlstate_(addresses.sqlstate),
+      source_(addresses.source),
+      port_(port),
+      lookup_(begin_lookup(addresses)) {}
 
 std::vector<Endpoint> Resolution::endpoints() const {
   const std::string check = std::string("Check ") + source_ + ".";

@@ -36,13 +36,12 @@ struct ListenerRow {
 /// Who takes rows of the table, of which there may be any number. Plain data: errors pass through.
 class ListenerSink {
  public:
+  virtual ~ListenerSink() = default;
+
   /// Whether the row of this name is to be read.
   virtual bool wants(const char* name, bool enabled) = 0;
   /// Takes a row, which is gone afterwards. `owner` is that of the table.
   virtual void take(const ListenerRow& row, Oid owner) = 0;
-
- protected:
-  ~ListenerSink() = default;
 };
 
 /// Reads the table of listeners of the current database. False where somebody has it locked, and
