@@ -11,6 +11,9 @@ namespace {
 
 /// How often a transaction is repeated for trouble of the moment.
 constexpr int kAttempts = 5;
+/// How often a row that is written for itself is tried again for a cancel: it may have meant
+/// another one.
+constexpr int kAttemptsAtRow = 3;
 
 /// Where so many groups, each alone, meet trouble of the server, it is not about one of them.
 constexpr int kMostPassedOver = 3;
@@ -43,9 +46,11 @@ bool BatchWriter::write(Groups& groups, MemoryContext memory, bool insist) {
     }
     if (trouble == Trouble::kMoment && ++attempts < kAttempts) continue;
     attempts = 0;
-    if (mode != Mode::kAlone) {
+    if (mode < Mode::kAlone) {
       // A transaction for each group needs the least of the server.
       mode = trouble == Trouble::kOutside || mode == Mode::kApart ? Mode::kAlone : Mode::kApart;
+    } else if (mode == Mode::kAlone && trouble == Trouble::kMoment && current_ != nullptr) {
+      mode = Mode::kByRow;  // a trigger may raise it for one of them
     } else if (current_ == nullptr) {
       return false;
     } else if (trouble != Trouble::kOutside || !is_for_all_) {
@@ -60,6 +65,7 @@ bool BatchWriter::write(Groups& groups, MemoryContext memory, bool insist) {
 
 bool BatchWriter::try_to_write(Groups& groups, MemoryContext memory, Mode mode) {
   current_ = nullptr;
+  by_row_ = mode == Mode::kByRow;
   const std::optional<postgres::Error> failure = attempt(transactions_, [&] {
     transactions_.begin();
     schema::start_counting_tables();
@@ -77,7 +83,7 @@ void BatchWriter::write_groups(Groups& groups, Mode mode) {
     if (mode != Mode::kTogether) SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0);
   };
   check_at_once();
-  const std::size_t most_tables = mode == Mode::kAlone ? 1 : postgres::fair_number_of_locks();
+  const std::size_t most_tables = mode >= Mode::kAlone ? 1 : postgres::fair_number_of_locks();
   std::size_t tables = 0;
   for (const auto& group : groups) {
     if (group->state != RowGroup::State::kMapped || group->passed_over) continue;
@@ -188,7 +194,12 @@ void BatchWriter::write_part(std::size_t first, std::size_t count) {
 /// before the second one: their order is right whatever was made of their keys on the way.
 void BatchWriter::write_or_halve(std::size_t first, std::size_t count) {
   if (count == 0) return;
-  ErrorData* error = postgres::in_subtransaction([&] { write_part(first, count); });
+  ErrorData* error = nullptr;
+  int attempts = 0;
+  do {
+    error = postgres::in_subtransaction([&] { write_part(first, count); });
+  } while (error != nullptr && count == 1 && by_row_ &&
+           error->sqlerrcode == ERRCODE_QUERY_CANCELED && ++attempts < kAttemptsAtRow);
   if (error == nullptr) return count_duplicates();
   if (!is_about_rows(error->sqlerrcode)) ReThrowError(error);
   if (count > 1) {
@@ -220,7 +231,7 @@ bool BatchWriter::is_for_lost_name(int sqlstate) const noexcept {
 bool BatchWriter::is_about_rows(int sqlstate) const {
   if (is_for_lost_name(sqlstate)) return false;
   const Trouble trouble = trouble_of(sqlstate);
-  return trouble == Trouble::kRow ||
+  return trouble == Trouble::kRow || (trouble == Trouble::kMoment && by_row_) ||
          (trouble == Trouble::kOutside &&
           (insist_ || !unwritten_.may_wait(current_->table().measurement, sqlstate)));
 }

@@ -2,10 +2,14 @@
 
 #include "influx/postgres/text.h"
 #include "influx/postgres/transaction.h"
+#include "influx/worker/signals.h"
 
 namespace influx::worker {
 
 namespace {
+
+/// How long a catalog that is locked is waited for.
+constexpr int kLockWaitMs = 20;
 
 bool may_see(const Claimant& claimant) {
   return has_privs_of_role(GetUserId(), claimant.arguments.role) ||
@@ -49,6 +53,9 @@ bool is_same_listener(const LaunchArguments& left, const LaunchArguments& right)
 postgres::Error claimed_error(const Claimant& claimant) {
   Description description{};
   bool visible = false;
+  const int lock_wait = LockTimeout;
+  postgres::set_lock_wait(kLockWaitMs);
+  allow_cancel();  // which is also what ends a wait for a lock
   try {
     visible = postgres::guard([&] {
       postgres::begin_transaction();
@@ -61,6 +68,8 @@ postgres::Error claimed_error(const Claimant& claimant) {
     // Somebody has a catalog locked: then it is not told whose it is.
     postgres::guard([] { postgres::abort_transaction(); });
   }
+  forbid_cancel();
+  postgres::set_lock_wait(lock_wait);
   const std::string socket = claimant.asked_for.endpoint().text();
   if (!visible) {
     return {ERRCODE_OBJECT_IN_USE,

@@ -12,7 +12,8 @@ constexpr int kTickMs = 200;
 volatile sig_atomic_t requested = 0;
 volatile sig_atomic_t cancels_wait = 0;
 volatile sig_atomic_t ticks_since_request = 0;
-volatile sig_atomic_t leaving = 0;  ///< counts as a request, and is none to end for good
+volatile sig_atomic_t cancellable = 0;  ///< there is a statement, and who takes its error
+volatile sig_atomic_t leaving = 0;      ///< counts as a request, and is none to end for good
 
 TimeoutId write_watch = MAX_TIMEOUTS;
 
@@ -46,6 +47,10 @@ void on_terminate_at_once(SIGNAL_ARGS) {
 }
 
 void on_cancel(SIGNAL_ARGS) {
+  if (cancellable != 0) StatementCancelHandler(postgres_signal_arg);
+}
+
+void on_cancel_of_transaction(SIGNAL_ARGS) {
   if (IsTransactionState()) StatementCancelHandler(postgres_signal_arg);
 }
 
@@ -66,13 +71,22 @@ void install_signal_handlers() {
 
 void install_supervisor_signal_handlers() {
   pqsignal(SIGTERM, on_terminate_at_once);
-  pqsignal(SIGINT, on_cancel);
+  pqsignal(SIGINT, on_cancel_of_transaction);
   pqsignal(SIGHUP, SignalHandlerForConfigReload);
   BackgroundWorkerUnblockSignals();
 }
 
 bool shutdown_requested() noexcept {
   return requested != 0;
+}
+
+void allow_cancel() noexcept {
+  cancellable = 1;
+}
+
+void forbid_cancel() noexcept {
+  cancellable = 0;
+  QueryCancelPending = false;  // came too late
 }
 
 bool begin_long_wait() noexcept {

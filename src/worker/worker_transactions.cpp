@@ -84,6 +84,14 @@ void WorkerTransactions::abandon() {
   open_ = false;
 }
 
+void WorkerTransactions::begin_attempt() noexcept {
+  allow_cancel();
+}
+
+void WorkerTransactions::end_attempt() noexcept {
+  forbid_cancel();
+}
+
 bool WorkerTransactions::recover(int) {
   postgres::abort_transaction();
   rejects_.end(false);

@@ -18,6 +18,21 @@ inline postgres::Error out_of_memory() noexcept {
 /// The refusal for the reason of `error`, whose texts it refers to.
 Refusal refusal_of(const postgres::Error& error);
 
+/// That an attempt is under way, as far as TransactionControl has to know.
+class AttemptUnderWay {
+ public:
+  explicit AttemptUnderWay(TransactionControl& transactions) noexcept
+      : transactions_(transactions) {
+    transactions_.begin_attempt();
+  }
+  AttemptUnderWay(const AttemptUnderWay&) = delete;
+  AttemptUnderWay& operator=(const AttemptUnderWay&) = delete;
+  ~AttemptUnderWay() { transactions_.end_attempt(); }
+
+ private:
+  TransactionControl& transactions_;
+};
+
 /// Runs `call`, which begins with TransactionControl::begin(). Returns nothing where it succeeded;
 /// else what was done since then is rolled back, and the result says why. Where the transaction is
 /// the caller's, the error is thrown on. The rules of postgres::guard() hold.
@@ -25,6 +40,7 @@ template <typename Call>
 std::optional<postgres::Error> attempt(TransactionControl& transactions, Call&& call) {
   ErrorData* report = nullptr;
   try {
+    const AttemptUnderWay under_way(transactions);
     postgres::guard(call);
     return std::nullopt;
   } catch (const postgres::ServerError& error) {

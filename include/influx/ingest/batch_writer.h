@@ -68,6 +68,7 @@ class BatchWriter {
     kTogether,  ///< in one transaction, unless for very many tables; each group by one statement
     kApart,     ///< the same, each group so that a refused row can be found
     kAlone,     ///< the same, each group in a transaction of its own
+    kByRow,     ///< the same, and trouble of the moment that does not pass is a row's as well
   };
 
   bool try_to_write(Groups& groups, MemoryContext memory, Mode mode);
@@ -94,6 +95,7 @@ class BatchWriter {
   RowGroup* current_ = nullptr;  ///< the one being written; null at the end of a transaction of all
   postgres::Error failure_{0, ""};
   bool insist_ = false;
+  bool by_row_ = false;        ///< the mode is kByRow
   bool is_for_all_ = false;    ///< what was met last stands against the rows of all tables
   std::vector<Line> put_off_;  ///< for put_off()
   /// What is being written: a group, or all groups of a table that have the same arbiter.

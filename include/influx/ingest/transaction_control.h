@@ -18,6 +18,11 @@ class TransactionControl {
   /// the error has to be raised to the caller instead.
   virtual bool recover(int sqlstate) = 0;
 
+  /// Called before and after each attempt(), which begins with begin() and may leave the
+  /// transaction open: what is done in between may be cancelled, and nothing else.
+  virtual void begin_attempt() noexcept {}
+  virtual void end_attempt() noexcept {}
+
   /// Whether to wait for a table that somebody has locked. Else its lines are kept and tried again
   /// later, and the other tables go on.
   virtual bool waits_for_locks() const noexcept = 0;

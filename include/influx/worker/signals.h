@@ -10,14 +10,20 @@ namespace influx::worker {
 /// received. A second SIGTERM, or a write that does not end within kGraceMs of the first, ends the
 /// process at the server's next check for interrupts, and the batch is rolled back.
 ///
-/// Within a transaction a cancel, by pg_cancel_backend() or a timeout of the server, raises an
-/// error at the next check for interrupts. At any other time no notice is taken of one: a cancel
-/// means a statement, and the server checks for interrupts at each report as well.
+/// A cancel, by pg_cancel_backend() or a timeout of the server, counts between allow_cancel() and
+/// forbid_cancel() only.
 void install_signal_handlers();
 
 /// The same for a supervisor, which has nothing to finish: SIGTERM ends it at the server's next
-/// check for interrupts. Of cancels the same holds.
+/// check for interrupts, and a cancel counts within a transaction.
 void install_supervisor_signal_handlers();
+
+/// Between these two a cancel raises an error at the server's next check for interrupts; at any
+/// other time a listener takes no notice of one. That a transaction is open is not enough: one is
+/// from the first line of a batch on, and the server checks for interrupts at each report as well,
+/// where nobody would take the error.
+void allow_cancel() noexcept;
+void forbid_cancel() noexcept;
 
 /// Whether the process was asked to end.
 bool shutdown_requested() noexcept;

@@ -20,6 +20,8 @@ class WorkerTransactions : public ingest::TransactionControl {
   void begin() override;
   void commit() override;
   bool recover(int sqlstate) override;
+  void begin_attempt() noexcept override;
+  void end_attempt() noexcept override;
   bool waits_for_locks() const noexcept override { return false; }
   void stop_waiting() noexcept override;
   bool may_forget_catalogs() const noexcept override { return !open_; }
