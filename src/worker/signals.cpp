@@ -2,14 +2,21 @@
 
 #include <cerrno>
 
+#include "influx/transport/clock.h"
+
 namespace influx::worker {
 
 namespace {
 
 constexpr int kTickMs = 200;
 
+/// What comes this soon after a SIGTERM is the same request: at a fast shutdown the postmaster
+/// sends one to the process and one to its group.
+constexpr std::int64_t kSameRequestNs = 100 * transport::kNsPerMs;
+
 // Written by signal handlers.
 volatile sig_atomic_t requested = 0;
+volatile std::int64_t requested_at_ns = 0;  ///< read by the handler only
 volatile sig_atomic_t cancels_wait = 0;
 volatile sig_atomic_t ticks_since_request = 0;
 volatile sig_atomic_t cancellable = 0;  ///< there is a statement, and who takes its error
@@ -27,7 +34,12 @@ void end_at_next_check() {
 void on_terminate(SIGNAL_ARGS) {
   (void)postgres_signal_arg;
   const int saved_errno = errno;
-  if (requested != 0) end_at_next_check();
+  const std::int64_t now_ns = transport::monotonic_ns();
+  if (requested == 0) {
+    requested_at_ns = now_ns;
+  } else if (now_ns - requested_at_ns >= kSameRequestNs) {
+    end_at_next_check();
+  }
   requested = 1;
   if (cancels_wait != 0) {
     // What pg_cancel_backend() does.

@@ -293,7 +293,8 @@ void Worker::rescue() noexcept {
   catcher_.stop();
   try {
     ingestor_.put_back();
-    if (counters().waiting == inbox_.unread_lines() || !PostmasterIsAlive()) return;
+    const bool none_waits = counters().waiting == inbox_.unread_lines();
+    if ((none_waits && rejects_.waiting() == 0) || !PostmasterIsAlive()) return;
     allow_interrupts_at_exit();
     transactions_.abandon();
     refuse_what_waits({ERRCODE_ADMIN_SHUTDOWN, "the listener was ended while the line waited"});

@@ -110,6 +110,21 @@ is_kept($held_lines, 'what waited is kept');
 let_go();
 sql('DELETE FROM influx_listeners');
 
+# The write of what was refused takes too long; the next one does not.
+begin(1);
+sql(<<'SQL');
+CREATE SEQUENCE s.writes;
+CREATE FUNCTION s.slow_once() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN IF nextval('s.writes') = 1 THEN PERFORM pg_sleep(600); END IF; RETURN NEW; END $$;
+CREATE TRIGGER slow_once BEFORE INSERT ON influx_rejects FOR EACH ROW EXECUTE FUNCTION s.slow_once();
+SQL
+sql("SELECT pg_terminate_backend($pid)");
+wait_gone($pid);
+is(totals(), "1|$held|0|0", 'ended while refused lines are written: nothing is lost');
+is_kept($held_lines, 'what waited is kept all the same');
+sql('DROP FUNCTION s.slow_once CASCADE; DROP SEQUENCE s.writes');
+let_go();
+
 # --- ended within a batch -------------------------------------------------------------------------
 
 begin(1);

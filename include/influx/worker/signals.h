@@ -7,8 +7,9 @@ namespace influx::worker {
 /// Installs the signal handlers of a worker and unblocks the signals.
 ///
 /// SIGTERM asks for an orderly end: the loop sees shutdown_requested() and writes what was
-/// received. A second SIGTERM, or a write that does not end within kGraceMs of the first, ends the
-/// process at the server's next check for interrupts, and the batch is rolled back.
+/// received. A second SIGTERM that does not follow the first at once, or a write that does not end
+/// within kGraceMs of the first, ends the process at the server's next check for interrupts, and
+/// the batch is rolled back.
 ///
 /// A cancel, by pg_cancel_backend() or a timeout of the server, counts between allow_cancel() and
 /// forbid_cancel() only.
