@@ -162,8 +162,10 @@ void Worker::end_batch() {
 
 /// Refuses the lines that wait for their table, or for the server, and is done with them.
 void Worker::give_up_batch(const postgres::Error& reason) {
+  start_write_watch();
   refuse_what_waits(reason);
   ingestor_.store(true);
+  stop_write_watch();
   end_batch();
 }
 
