@@ -5,6 +5,7 @@
 #   make fuzz [FUZZ_SECONDS=30]             libFuzzer, each target for so many seconds
 #   make tap                                TAP tests against the installed extension
 #   make sanitize                           regression and TAP tests with the module under ASan and UBSan
+#   make contexts                           the same on a server that checks its memory contexts
 #   make bench                              benchmarks; see docs/performance.md
 #   make dist                               build/dist/influx-VERSION.tar.gz and .zip, of what is committed
 #   make lint                               clang-format, clang-tidy, cppcheck, test/lint

@@ -44,9 +44,10 @@ BEGIN
 END $$;
 SELECT comparisons_of(1000), comparisons_of(4000);
 SELECT count(*), sum(v), min(v), max(v) FROM counted;
--- A comparison that contradicts itself does no more harm than a row that is refused or stored
+-- A comparison that contradicts itself does no more harm than a row that is refused or stored. A server with assertions
+-- wants the same answer to the same question.
 CREATE OR REPLACE FUNCTION counted_order(text, text) RETURNS integer LANGUAGE plpgsql AS
-  $$ BEGIN RETURN CASE WHEN random() < 0.5 THEN -1 ELSE 1 END; END $$;
+  $$ BEGIN RETURN CASE WHEN CASE WHEN current_setting('debug_assertions')::boolean THEN md5($1 || $2) < '8' ELSE random() < 0.5 END THEN -1 ELSE 1 END; END $$;
 DO $$
 BEGIN
   TRUNCATE counted;

@@ -115,6 +115,12 @@ prove-tap:
 sanitize:
 	test/sanitize/run $(notdir $(SANITIZE_TESTS))
 
+# --- memory contexts -------------------------------------------------------------------------------
+# CONTEXTS_TESTS: files of test/tap instead of all, and instead of those of test/contexts/tests.
+.PHONY: contexts
+contexts:
+	test/contexts/run $(notdir $(CONTEXTS_TESTS))
+
 # --- format and lint ------------------------------------------------------------------------------
 CXX_FILES = $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.h')
 SERVER_INCLUDES = -isystem $(shell $(PG_CONFIG) --includedir-server)

@@ -38,7 +38,10 @@ void discard_leftovers() {
   DropAllPreparedStatements();
   if (!temporary_objects) return;
   StartTransactionCommand();
+  // Rows of the catalogs may have parts that lie elsewhere, and are read with a snapshot.
+  PushActiveSnapshot(GetTransactionSnapshot());
   ResetTempTableNamespace();
+  PopActiveSnapshot();
   CommitTransactionCommand();
   temporary_objects = false;
 }

@@ -45,10 +45,9 @@ void abort_transaction() {
 }
 
 void abort_all_transactions() {
-  MemoryContext before = CurrentMemoryContext;
   AbortOutOfAnyTransaction();
   forget_cancel();
-  MemoryContextSwitchTo(before);
+  MemoryContextSwitchTo(TopMemoryContext);
 }
 
 std::size_t fair_number_of_locks() noexcept {

@@ -297,6 +297,7 @@ void Worker::rescue() noexcept {
     if ((none_waits && rejects_.waiting() == 0) || !PostmasterIsAlive()) return;
     allow_interrupts_at_exit();
     transactions_.abandon();
+    MemoryContextSwitchTo(memory_);
     refuse_what_waits({ERRCODE_ADMIN_SHUTDOWN, "the listener was ended while the line waited"});
     finished_datagrams_ += std::exchange(batch_datagrams_, 0);
     transactions_.begin();

@@ -18,7 +18,8 @@ void commit_transaction();
 /// process.
 void abort_transaction();
 
-/// Rolls back whatever there is, subtransactions included, where the process is on its way out.
+/// Rolls back whatever there is, subtransactions included, where the process is on its way out. The
+/// current memory context may be one of theirs there: afterwards it is TopMemoryContext.
 void abort_all_transactions();
 
 /// How many tables a transaction may lock without taking more than a fair part of the lock table,

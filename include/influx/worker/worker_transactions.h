@@ -14,7 +14,8 @@ class WorkerTransactions : public ingest::TransactionControl {
   /// A new batch begins, with all its time to wait for locks.
   void start_batch() noexcept;
 
-  /// Rolls back whatever there is, on the way out of the process.
+  /// Rolls back whatever there is, on the way out of the process. Leaves TopMemoryContext as the
+  /// current memory context.
   void abandon();
 
   void begin() override;
