@@ -132,12 +132,15 @@ send_lines($socket, map { "disk_full n=${_}i,s=\"$long\"" } 1 .. 1500);
 wait_for_log($node,
 	qr/line refused: nothing can be written to the table, and influx\.max_pending allows no more to wait \(SQLSTATE 53100\)/,
 	$offset, 'beyond influx.max_pending lines are refused');
+# What waits to be looked at counts as waiting, too: all has been when what came last is stored.
+send_text($socket, 'free n=0i');
+wait_for_rows($node, 'free', 1, 'all have been looked at');
 wait_counted('waiting + rejected = 1500 AND waiting > 300', 'and as many wait as there is room for');
 $offset = log_size($node);
 my $rejected = sql("SELECT rejected FROM pg_stat_influx WHERE port = $port");
 send_text($socket, "wrapper n=${_}i") foreach 1 .. 100;
 send_text($socket, 'free n=1i');
-wait_for_rows($node, 'free', 1, 'another table goes on');
+wait_for_rows($node, 'free', 2, 'another table goes on');
 wait_counted("rejected = $rejected", 'and one more that is in trouble has room to wait');
 sql('TRUNCATE helpers.trouble');
 wait_counted('waiting = 0', 'when it is over, what waited is stored');
@@ -148,7 +151,7 @@ configure($node, 'influx.max_pending' => undef, 'influx.batch_timeout' => undef)
 sql("INSERT INTO helpers.trouble VALUES ('disk_full')");
 $offset = log_size($node);
 send_text($socket, "disk_full n=1i\nfree n=2i");
-wait_for_rows($node, 'free', 2, 'a line waits once more');
+wait_for_rows($node, 'free', 3, 'a line waits once more');
 sql("SELECT pg_terminate_backend($pid)");
 wait_gone($pid);
 like(log_of($node, $pid, $offset), qr/line refused: all is wrong \(SQLSTATE 53100\)/, 'when the listener is stopped, it is refused');
