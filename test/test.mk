@@ -75,19 +75,18 @@ build/fuzz-server/%.o: %.cpp
 build/fuzz/fuzz_names: $(FUZZ_SERVER_OBJS) $(filter-out build/fuzz/src/transport/%,$(FUZZ_OBJS))
 	$(FUZZ_CXX) $(FUZZ_SANITIZE) -no-pie -Wl,--unresolved-symbols=ignore-all $^ -o $@
 
-# New inputs go to build/corpus; the corpus in the tree is only read.
-.PHONY: fuzz fuzz-build
+# New inputs go to build/corpus; the corpus in the tree is only read. Each target has one thread: with -j, several run
+# side by side.
+.PHONY: fuzz fuzz-build $(FUZZ_NAMES:%=fuzz-%)
 fuzz-build: $(FUZZ_NAMES:%=build/fuzz/fuzz_%)
-fuzz: fuzz-build
-	@set -e; for name in $(FUZZ_NAMES); do \
-	  mkdir -p build/corpus/$$name; \
-	  echo "fuzz_$$name: $(FUZZ_SECONDS) s"; \
-	  build/fuzz/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 \
-	    -print_final_stats=1 -artifact_prefix=build/corpus/ \
-	    build/corpus/$$name $(wildcard test/fuzz/corpus) 2>build/corpus/$$name.log \
-	    || { tail -n 50 build/corpus/$$name.log; exit 1; }; \
-	  grep -E 'stat::number_of_executed_units|^Done' build/corpus/$$name.log; \
-	done
+fuzz: $(FUZZ_NAMES:%=fuzz-%)
+$(FUZZ_NAMES:%=fuzz-%): fuzz-%: build/fuzz/fuzz_%
+	@mkdir -p build/corpus/$*
+	@build/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 \
+	  -print_final_stats=1 -artifact_prefix=build/corpus/ \
+	  build/corpus/$* $(wildcard test/fuzz/corpus) 2>build/corpus/$*.log \
+	  || { echo "fuzz_$*:"; tail -n 50 build/corpus/$*.log; exit 1; }
+	@echo "fuzz_$*: $$(sed -n -e 's/^Done \([0-9]*\) runs in \([0-9]*\) .*/\1 inputs in \2 s/p' build/corpus/$*.log)"
 
 # Keep the objects; make would take those of the fuzz targets for intermediate files.
 .SECONDARY:
