@@ -4,8 +4,16 @@
 -- Every operator, function, type and cast of this file is qualified: the schema of the extension may belong to
 -- somebody who is not to be trusted with the rights of who runs it. scripts/check sql refuses others.
 
+-- What the owner of a table of the extension, or of a child of it, lets run where rows are looked at or written anew
+-- (a check, a cast) runs as the owner, and not as who updates.
+CREATE FUNCTION @extschema@.influx_run_as_owner(relation pg_catalog.regclass, statement pg_catalog.text)
+RETURNS pg_catalog.void
+AS 'MODULE_PATHNAME', 'influx_run_as_owner'
+LANGUAGE C VOLATILE STRICT;
+
 -- Before anything else reads or writes the table: the constraint of 1.1 may hold an operator that somebody else made
 -- in the schema of the extension.
+SELECT @extschema@.influx_run_as_owner('@extschema@.influx_listeners'::pg_catalog.regclass, $statement$
 ALTER TABLE @extschema@.influx_listeners
   DROP CONSTRAINT IF EXISTS influx_listeners_name_check,
   DROP CONSTRAINT IF EXISTS influx_listeners_schema_check,
@@ -33,15 +41,21 @@ ALTER TABLE @extschema@.influx_listeners
   ADD CONSTRAINT influx_listeners_batch_size_check
     CHECK (batch_size OPERATOR(pg_catalog.>=) 1 AND batch_size OPERATOR(pg_catalog.<=) 1000000),
   ADD CONSTRAINT influx_listeners_batch_timeout_check CHECK (batch_timeout OPERATOR(pg_catalog.<>) ''),
-  ADD CONSTRAINT influx_listeners_read_buffer_check CHECK (read_buffer OPERATOR(pg_catalog.<>) '');
+  ADD CONSTRAINT influx_listeners_read_buffer_check CHECK (read_buffer OPERATOR(pg_catalog.<>) '')
+$statement$::pg_catalog.text);
 
 -- Who may see refused lines -----------------------------------------------------------------------
 
 -- A role of the same name as one that was dropped is another role. What is there already is taken to be of the
 -- role that has the name now. An UPDATE would run triggers.
-ALTER TABLE @extschema@.influx_rejects ADD COLUMN role_oid pg_catalog.oid;
+SELECT @extschema@.influx_run_as_owner('@extschema@.influx_rejects'::pg_catalog.regclass, $statement$
+ALTER TABLE @extschema@.influx_rejects ADD COLUMN role_oid pg_catalog.oid
+$statement$::pg_catalog.text);
+SELECT @extschema@.influx_run_as_owner('@extschema@.influx_rejects'::pg_catalog.regclass, $statement$
 ALTER TABLE @extschema@.influx_rejects ALTER COLUMN role_oid TYPE pg_catalog.oid
-USING pg_catalog.to_regrole(pg_catalog.quote_ident(role::pg_catalog.text))::pg_catalog.oid;
+USING pg_catalog.to_regrole(pg_catalog.quote_ident(role::pg_catalog.text))::pg_catalog.oid
+$statement$::pg_catalog.text);
+DROP FUNCTION @extschema@.influx_run_as_owner(pg_catalog.regclass, pg_catalog.text);
 COMMENT ON COLUMN @extschema@.influx_rejects.role_oid IS 'its OID: the row is of this role, as long as it has that name';
 
 DROP POLICY members_of_listener ON @extschema@.influx_rejects;

@@ -156,6 +156,55 @@ send_text(udp($other), 't v=102i');
 wait_for_rows($node, 'influx_rejects', 1, 'a listener of the owner refuses a line, and keeps it');
 is(others(), '', 'what is run is as restricted');
 
+# --- an update ------------------------------------------------------------------------------------
+
+# What the owner has made of the tables of 1.1 meets a superuser who updates: checks of children that are looked at, a
+# column of a type of his own, which becomes another one by a function.
+sql('CREATE DATABASE former');
+my $planted = <<'SQL';
+CREATE SCHEMA o AUTHORIZATION keeper;
+GRANT USAGE ON SCHEMA public, o TO keeper;
+CREATE EXTENSION influx VERSION '1.1';
+INSERT INTO influx_rejects (time, schema, port, role, precision, line, reason, sqlstate)
+VALUES (now(), 'm', 1, 'collector', 'ns', 'm v=1', 'of 1.1', '00000');
+INSERT INTO influx_listeners (name, schema, role, service) VALUES ('former', 'm', 'keeper', '54323');
+ALTER TABLE influx_rejects OWNER TO keeper;
+ALTER TABLE influx_listeners OWNER TO keeper;
+SET SESSION AUTHORIZATION keeper;
+CREATE TABLE o.seen (run_as name, tried text, came_of text);
+GRANT ALL ON o.seen TO PUBLIC;
+CREATE FUNCTION o.note() RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  tried text;
+BEGIN
+  FOREACH tried IN ARRAY ARRAY['SET ROLE NONE', 'DECLARE later CURSOR WITH HOLD FOR SELECT o.note()', 'ALTER ROLE keeper SUPERUSER'] LOOP
+    BEGIN
+      EXECUTE tried;
+      INSERT INTO o.seen VALUES (current_user, tried, 'done');
+    EXCEPTION WHEN others THEN
+      INSERT INTO o.seen VALUES (current_user, tried, sqlstate);
+    END;
+  END LOOP;
+  RETURN true;
+END $$;
+CREATE FUNCTION o.note(anyelement) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN o.note(); END';
+CREATE TABLE o.rejects (role_oid oid CHECK (o.note(role_oid))) INHERITS (influx_rejects);
+INSERT INTO o.rejects (id, time, schema, port, role, precision, line, reason, sqlstate) SELECT id, time, schema, port, role, precision, line, reason, sqlstate FROM ONLY influx_rejects;
+CREATE TYPE o.number AS ENUM ('one');
+CREATE FUNCTION o.as_integer(o.number) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS 'BEGIN PERFORM o.note(); RETURN 1; END';
+CREATE CAST (o.number AS integer) WITH FUNCTION o.as_integer(o.number) AS IMPLICIT;
+ALTER TABLE influx_listeners DROP CONSTRAINT influx_listeners_workers_check, ALTER COLUMN workers DROP DEFAULT,
+  ALTER COLUMN workers TYPE o.number USING 'one';
+TRUNCATE o.seen;
+SQL
+$node->safe_psql('former', $planted);
+$node->safe_psql('former', 'ALTER EXTENSION influx UPDATE');
+is($node->safe_psql('former', 'SELECT DISTINCT * FROM o.seen ORDER BY 2'),
+	"keeper|ALTER ROLE keeper SUPERUSER|42501\nkeeper|DECLARE later CURSOR WITH HOLD FOR SELECT o.note()|42501\nkeeper|SET ROLE NONE|42501",
+	'an update by a superuser: what the owner has planted is run as the owner, and all that it tried was refused');
+is($node->safe_psql('former', q{SELECT rolsuper FROM pg_roles WHERE rolname = 'keeper'}), 'f', 'he is no superuser');
+is($node->safe_psql('former', q{SELECT role, role_oid = 'collector'::regrole FROM ONLY influx_rejects}), 'collector|t', 'the rows know whose they are');
+
 ok(is_running($pid), 'the listener goes on');
 $node->stop;
 done_testing();
