@@ -65,11 +65,11 @@ bool BatchWriter::write(Groups& groups, MemoryContext memory, bool insist) {
 
 bool BatchWriter::try_to_write(Groups& groups, MemoryContext memory, Mode mode) {
   current_ = nullptr;
-  by_row_ = mode == Mode::kByRow;
+  mode_ = mode;
   const std::optional<postgres::Error> failure = attempt(transactions_, [&] {
     transactions_.begin();
     schema::start_counting_tables();
-    postgres::in_context(memory, [&] { write_groups(groups, mode); });
+    postgres::in_context(memory, [&] { write_groups(groups); });
     transactions_.commit();
   });
   settle_states(groups, !failure.has_value());
@@ -77,20 +77,20 @@ bool BatchWriter::try_to_write(Groups& groups, MemoryContext memory, Mode mode) 
   return !failure.has_value();
 }
 
-void BatchWriter::write_groups(Groups& groups, Mode mode) {
+void BatchWriter::write_groups(Groups& groups) {
   // A deferred constraint would refuse the whole transaction when it commits.
   const auto check_at_once = [&] {
-    if (mode != Mode::kTogether) SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0);
+    if (mode_ != Mode::kTogether) SPI_execute("SET CONSTRAINTS ALL IMMEDIATE", false, 0);
   };
   check_at_once();
-  const std::size_t most_tables = mode >= Mode::kAlone ? 1 : postgres::fair_number_of_locks();
+  const std::size_t most_tables = mode_ >= Mode::kAlone ? 1 : postgres::fair_number_of_locks();
   std::size_t tables = 0;
   for (const auto& group : groups) {
     if (group->state != RowGroup::State::kMapped || group->passed_over) continue;
     current_ = group.get();
     if (!is_ready(groups, *group)) continue;
     gather(groups, *group);
-    if (mode == Mode::kTogether) {
+    if (mode_ == Mode::kTogether) {
       write_fast();
     } else {
       write_carefully();
@@ -198,7 +198,7 @@ void BatchWriter::write_or_halve(std::size_t first, std::size_t count) {
   int attempts = 0;
   do {
     error = postgres::in_subtransaction([&] { write_part(first, count); });
-  } while (error != nullptr && count == 1 && by_row_ &&
+  } while (error != nullptr && count == 1 && mode_ == Mode::kByRow &&
            error->sqlerrcode == ERRCODE_QUERY_CANCELED && ++attempts < kAttemptsAtRow);
   if (error == nullptr) return count_duplicates();
   if (!is_about_rows(error->sqlerrcode)) ReThrowError(error);
@@ -231,7 +231,7 @@ bool BatchWriter::is_for_lost_name(int sqlstate) const noexcept {
 bool BatchWriter::is_about_rows(int sqlstate) const {
   if (is_for_lost_name(sqlstate)) return false;
   const Trouble trouble = trouble_of(sqlstate);
-  return trouble == Trouble::kRow || (trouble == Trouble::kMoment && by_row_) ||
+  return trouble == Trouble::kRow || (trouble == Trouble::kMoment && mode_ == Mode::kByRow) ||
          (trouble == Trouble::kOutside &&
           (insist_ || !unwritten_.may_wait(current_->table().measurement, sqlstate)));
 }

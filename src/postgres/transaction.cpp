@@ -62,6 +62,15 @@ void set_lock_wait(int milliseconds) noexcept {
   LockTimeout = milliseconds;
 }
 
+BriefLockWait::BriefLockWait() noexcept : before_(LockTimeout) {
+  constexpr int kMilliseconds = 20;
+  set_lock_wait(kMilliseconds);
+}
+
+BriefLockWait::~BriefLockWait() {
+  set_lock_wait(before_);
+}
+
 int deadlock_timeout() noexcept {
   return DeadlockTimeout;
 }

@@ -8,9 +8,6 @@ namespace influx::worker {
 
 namespace {
 
-/// How long a catalog that is locked is waited for.
-constexpr int kLockWaitMs = 20;
-
 bool may_see(const Claimant& claimant) {
   return has_privs_of_role(GetUserId(), claimant.arguments.role) ||
          has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
@@ -43,6 +40,26 @@ void describe(const Claimant& claimant, Description* description) {
            static_cast<int>(precision.size()), precision.data());
 }
 
+/// Describes the claimant, if the user of this process may see it, and nobody has a catalog locked.
+bool look(const Claimant& claimant, Description* description) {
+  const postgres::BriefLockWait brief;
+  bool visible = false;
+  allow_cancel();  // which is also what ends a wait for a lock
+  try {
+    visible = postgres::guard([&] {
+      postgres::begin_transaction();
+      const bool may = may_see(claimant);
+      if (may) describe(claimant, description);
+      postgres::commit_transaction();
+      return may;
+    });
+  } catch (const postgres::ServerError&) {
+    postgres::guard([] { postgres::abort_transaction(); });
+  }
+  forbid_cancel();
+  return visible;
+}
+
 }  // namespace
 
 bool is_same_listener(const LaunchArguments& left, const LaunchArguments& right) noexcept {
@@ -52,24 +69,7 @@ bool is_same_listener(const LaunchArguments& left, const LaunchArguments& right)
 
 postgres::Error claimed_error(const Claimant& claimant) {
   Description description{};
-  bool visible = false;
-  const int lock_wait = LockTimeout;
-  postgres::set_lock_wait(kLockWaitMs);
-  allow_cancel();  // which is also what ends a wait for a lock
-  try {
-    visible = postgres::guard([&] {
-      postgres::begin_transaction();
-      const bool may = may_see(claimant);
-      if (may) describe(claimant, &description);
-      postgres::commit_transaction();
-      return may;
-    });
-  } catch (const postgres::ServerError&) {
-    // Somebody has a catalog locked: then it is not told whose it is.
-    postgres::guard([] { postgres::abort_transaction(); });
-  }
-  forbid_cancel();
-  postgres::set_lock_wait(lock_wait);
+  const bool visible = look(claimant, &description);
   const std::string socket = claimant.asked_for.endpoint().text();
   if (!visible) {
     return {ERRCODE_OBJECT_IN_USE,

@@ -62,10 +62,6 @@ void on_cancel(SIGNAL_ARGS) {
   if (cancellable != 0) StatementCancelHandler(postgres_signal_arg);
 }
 
-void on_cancel_of_transaction(SIGNAL_ARGS) {
-  if (IsTransactionState()) StatementCancelHandler(postgres_signal_arg);
-}
-
 void on_tick() {
   if (requested == 0 && leaving == 0) return;
   ticks_since_request = ticks_since_request + 1;
@@ -83,7 +79,7 @@ void install_signal_handlers() {
 
 void install_supervisor_signal_handlers() {
   pqsignal(SIGTERM, on_terminate_at_once);
-  pqsignal(SIGINT, on_cancel_of_transaction);
+  pqsignal(SIGINT, on_cancel);
   pqsignal(SIGHUP, SignalHandlerForConfigReload);
   BackgroundWorkerUnblockSignals();
 }

@@ -95,9 +95,11 @@ void Supervisor::look() {
   pgstat_report_activity(STATE_RUNNING, "reading influx_listeners");
   // Who has the table locked is waited for: there is nothing else to do.
   postgres::set_lock_wait(0);
+  allow_cancel();
   postgres::begin_transaction();
   const Wanted wanted = wanted_processes(listeners());
   postgres::commit_transaction();
+  forbid_cancel();
   postgres::report_statistics(true);
 
   next_look_ns_ = kNever;

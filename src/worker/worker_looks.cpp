@@ -24,8 +24,6 @@ constexpr std::size_t kMostAtEnd = 16384;
 /// How often the process looks for what others have changed, however idle it is. It costs no
 /// transaction where nothing has.
 constexpr std::int64_t kLookNs = 1000 * kNsPerMs;
-/// How long such a look waits for a catalog that is locked, before it is put off.
-constexpr int kLookLockWaitMs = 20;
 
 /// The least time between two searches for dropped tables.
 constexpr std::int64_t kLookForRoomNs = 600'000 * kNsPerMs;
@@ -48,10 +46,11 @@ void try_to(Step&& step) {
 /// has a catalog locked: it is to be tried again later, and the batches go on.
 template <typename Look>
 bool Worker::try_to_look(Look&& look) {
-  const int lock_wait = LockTimeout;
-  postgres::set_lock_wait(kLookLockWaitMs);
-  const std::optional<postgres::Error> failure = ingest::attempt(transactions_, look);
-  postgres::set_lock_wait(lock_wait);
+  std::optional<postgres::Error> failure;
+  {
+    const postgres::BriefLockWait brief;
+    failure = ingest::attempt(transactions_, look);
+  }
   if (failure.has_value() && postgres::may_report(postgres::Report::kLookPutOff)) {
     postgres::guard([&] {
       ereport(LOG,

@@ -72,7 +72,7 @@ class BatchWriter {
   };
 
   bool try_to_write(Groups& groups, MemoryContext memory, Mode mode);
-  void write_groups(Groups& groups, Mode mode);
+  void write_groups(Groups& groups);
   bool is_ready(Groups& groups, RowGroup& group);
   void gather(Groups& groups, RowGroup& group);
   void spare_memory() noexcept;
@@ -95,9 +95,9 @@ class BatchWriter {
   RowGroup* current_ = nullptr;  ///< the one being written; null at the end of a transaction of all
   postgres::Error failure_{0, ""};
   bool insist_ = false;
-  bool by_row_ = false;        ///< the mode is kByRow
-  bool is_for_all_ = false;    ///< what was met last stands against the rows of all tables
-  std::vector<Line> put_off_;  ///< for put_off()
+  Mode mode_ = Mode::kTogether;  ///< of the attempt under way
+  bool is_for_all_ = false;      ///< what was met last stands against the rows of all tables
+  std::vector<Line> put_off_;    ///< for put_off()
   /// What is being written: a group, or all groups of a table that have the same arbiter.
   std::vector<RowGroup*> together_;
   WriteOrder order_;  ///< of their rows

@@ -30,6 +30,19 @@ std::size_t fair_number_of_locks() noexcept;
 /// (lock_not_available). Nothing else that sets `lock_timeout` matters.
 void set_lock_wait(int milliseconds) noexcept;
 
+/// As long as there is one, this process waits for a lock no longer than a look at the catalog
+/// beside its work is worth; afterwards as long as before.
+class BriefLockWait {
+ public:
+  BriefLockWait() noexcept;
+  BriefLockWait(const BriefLockWait&) = delete;
+  BriefLockWait& operator=(const BriefLockWait&) = delete;
+  ~BriefLockWait();
+
+ private:
+  int before_;  ///< milliseconds
+};
+
 /// How long a session waits for a lock before the server looks for what stands in its way, in
 /// milliseconds.
 int deadlock_timeout() noexcept;

@@ -16,11 +16,11 @@ namespace influx::worker {
 void install_signal_handlers();
 
 /// The same for a supervisor, which has nothing to finish: SIGTERM ends it at the server's next
-/// check for interrupts, and a cancel counts within a transaction.
+/// check for interrupts.
 void install_supervisor_signal_handlers();
 
 /// Between these two a cancel raises an error at the server's next check for interrupts; at any
-/// other time a listener takes no notice of one. That a transaction is open is not enough: one is
+/// other time the process takes no notice of one. That a transaction is open is not enough: one is
 /// from the first line of a batch on, and the server checks for interrupts at each report as well,
 /// where nobody would take the error.
 void allow_cancel() noexcept;
