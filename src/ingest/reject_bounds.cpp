@@ -48,9 +48,11 @@ std::uint64_t size_on_disk(Oid table) {
       DatumGetInt64(DirectFunctionCall1(pg_total_relation_size, ObjectIdGetDatum(table))));
 }
 
-/// A column of the one row that the last statement has returned; 0 for NULL.
+/// A column of the one row that the last statement has returned; 0 for NULL,
+/// and where the owner of the table has made another type of it.
 std::int64_t result(int column) {
   bool is_null = true;
+  if (SPI_gettypeid(SPI_tuptable->tupdesc, column) != INT8OID) return 0;
   const Datum value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &is_null);
   return is_null ? 0 : DatumGetInt64(value);
 }

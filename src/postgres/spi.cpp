@@ -138,6 +138,21 @@ void execute(const char* sql, int count, Oid* types, Datum* values, const char* 
   }
 }
 
+void require_result_types(std::span<const Oid> types) {
+  for (std::size_t i = 0; i < types.size(); ++i) {
+    const int column = static_cast<int>(i) + 1;
+    if (SPI_gettypeid(SPI_tuptable->tupdesc, column) == types[i]) continue;
+    ereport(
+        ERROR,
+        (errcode(ERRCODE_DATATYPE_MISMATCH),
+         errmsg("column \"%s\" of a table of extension influx is not what the extension has made",
+                SPI_fname(SPI_tuptable->tupdesc, column)),
+         errdetail("Its type is %s instead of %s.",
+                   format_type_be(SPI_gettypeid(SPI_tuptable->tupdesc, column)),
+                   format_type_be(types[i]))));
+  }
+}
+
 std::uint64_t execute_plan(SPIPlanPtr plan, Datum* values, const char* nulls, const Names& names) {
   // What a trigger sets must not meet the triggers of the next table.
   const int nest_level = NewGUCNestLevel();

@@ -19,12 +19,25 @@ const Oid kTypes[] = {NAMEOID, NAMEOID, NAMEOID, TEXTOID, TEXTOID, TEXTOID, TEXT
                       INT4OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, BOOLOID};
 static_assert(lengthof(kTypes) == kListenerColumns);
 
+bool may_be_null(ListenerColumn column) noexcept {
+  return std::find(std::begin(kOverrideColumns), std::end(kOverrideColumns), column) !=
+         std::end(kOverrideColumns);
+}
+
+/// The owner of the table may have allowed what the extension does not.
 ListenerDefinition definition_of_row(HeapTuple row, TupleDesc descriptor) {
   ListenerDefinition listener;
   for (std::size_t i = 0; i < kListenerColumns; ++i) {
     bool is_null = false;
     const Datum value = SPI_getbinval(row, descriptor, static_cast<int>(i) + 1, &is_null);
-    if (!is_null) listener.set(static_cast<ListenerColumn>(i), value);
+    const auto column = static_cast<ListenerColumn>(i);
+    if (is_null && !may_be_null(column)) {
+      ereport(ERROR,
+              (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+               errmsg("column \"%s\" of table \"%s\" is null",
+                      SPI_fname(descriptor, static_cast<int>(i) + 1), worker::kListenerTable)));
+    }
+    if (!is_null) listener.set(column, value);
   }
   return listener;
 }
@@ -56,6 +69,7 @@ std::span<const ListenerDefinition> ListenerStore::select(const char* condition,
   execute(psprintf("SELECT %s FROM %s WHERE %s ORDER BY name LIMIT %d", kColumnNames,
                    qualified_name_, condition, most),
           name, SPI_OK_SELECT);
+  postgres::require_result_types(kTypes);
   auto* listeners = static_cast<ListenerDefinition*>(
       palloc(sizeof(ListenerDefinition) * std::max<std::uint64_t>(SPI_processed, 1)));
   for (std::uint64_t i = 0; i < SPI_processed; ++i)

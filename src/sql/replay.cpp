@@ -116,6 +116,8 @@ ArrayType* wanted_ids(FunctionCallInfo fcinfo, Oid table) {
                              postgres::qualified_name(table)),
                     lengthof(types), types, values, nulls, SPI_OK_SELECT, {table});
   postgres::become_again(caller);
+  const Oid result_types[] = {INT8ARRAYOID};
+  postgres::require_result_types(result_types);
   bool is_null = true;
   const Datum ids = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &is_null);
   return is_null ? nullptr : DatumGetArrayTypeP(ids);
@@ -133,6 +135,8 @@ Rejects take_rows(Oid table, ArrayType* ids) {
                postgres::qualified_name(table)),
       lengthof(types), types, values, nullptr, SPI_OK_SELECT, {table});
   postgres::become_again(caller);
+  const Oid result_types[] = {INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, BYTEAOID};
+  postgres::require_result_types(result_types);
   return {SPI_tuptable, SPI_processed};
 }
 

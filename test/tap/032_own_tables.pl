@@ -156,6 +156,35 @@ send_text(udp($other), 't v=102i');
 wait_for_rows($node, 'influx_rejects', 1, 'a listener of the owner refuses a line, and keeps it');
 is(others(), '', 'what is run is as restricted');
 
+# --- another type, another value -------------------------------------------------------------------
+
+# The owner makes of the tables what the extension has not made: an error, and no crash.
+sql('CREATE DATABASE changed');
+sub in_changed { return $node->safe_psql('changed', $_[0]); }
+in_changed(q{CREATE EXTENSION influx; CREATE SCHEMA m;
+	ALTER TABLE influx_rejects OWNER TO keeper; ALTER TABLE influx_listeners OWNER TO keeper;
+	INSERT INTO influx_listeners (name, schema, role, service) VALUES ('former', 'm', 'keeper', '54323');
+	INSERT INTO influx_rejects (time, schema, port, role, precision, line, reason, sqlstate) VALUES (now(), 'm', 1, 'collector', 'ns', 'm v=1', '', '00000')});
+my $replay = 'SELECT * FROM influx_replay()';
+my $create = q{SELECT listener_create('another', 'm', 54324)};
+my $alter = q{SELECT listener_alter('former', batch_size => 10)};
+sub not_crashed
+{
+	my ($change, $call, $sqlstate) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	in_changed("SET ROLE keeper; $change");
+	return is(error_of($node, $call, database => 'changed')->{sqlstate}, $sqlstate, "$change: an error of $call");
+}
+not_crashed($_, $replay, '42804')
+  foreach 'ALTER TABLE influx_rejects ALTER line TYPE bigint USING 1',
+  q{ALTER TABLE influx_rejects ALTER line TYPE bytea USING 'm v=1', ALTER "precision" TYPE bigint USING 1},
+  q{ALTER TABLE influx_rejects ALTER "precision" TYPE text USING 'ns', ALTER time DROP DEFAULT, ALTER time TYPE timestamp},
+  'ALTER TABLE influx_rejects ALTER id TYPE integer, ALTER time TYPE timestamptz';
+not_crashed(q{ALTER TABLE influx_listeners ALTER role DROP NOT NULL; UPDATE influx_listeners SET role = NULL}, $create, '22004');
+not_crashed('ALTER TABLE influx_listeners ALTER name SET NOT NULL', $alter, '22004');
+not_crashed(q{UPDATE influx_listeners SET role = 'keeper'; ALTER TABLE influx_listeners DROP CONSTRAINT influx_listeners_service_check, ALTER service TYPE bigint USING 1}, $create, '42804');
+not_crashed('ALTER TABLE influx_listeners ALTER name SET NOT NULL', $alter, '42804');
+
 # --- an update ------------------------------------------------------------------------------------
 
 # What the owner has made of the tables of 1.1 meets a superuser who updates: checks of children that are looked at, a

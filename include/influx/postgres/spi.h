@@ -28,6 +28,11 @@ SPIPlanPtr prepare_and_keep(const char* sql, int count, const Oid* types, const 
 void execute(const char* sql, int count, Oid* types, Datum* values, const char* nulls, int expected,
              const Names& names);
 
+/// Raises where the rows that the last statement has returned do not have columns of these types:
+/// the owner of a table may have made others of those that the extension has made. REQUIRES: SPI
+/// connected, and rows.
+void require_result_types(std::span<const Oid> types);
+
 /// Runs a plan that writes, and returns the number of rows that it has written. Settings that it
 /// changes, as by a trigger, are undone. `values` and `nulls` are as for SPI_execute_plan().
 /// `names` are those that it was prepared with. REQUIRES: SPI connected. Raises.
