@@ -25,8 +25,9 @@ constexpr const char* kTold[] = {
     "that a table can be written to again",
     "that something cannot be made",
     "that lines wait for their turn",
+    "of the code of tables",
 };
-static_assert(lengthof(kTold) == static_cast<std::size_t>(Report::kRationed) + 1);
+static_assert(lengthof(kTold) == static_cast<std::size_t>(Report::kOfTables) + 1);
 static_assert(lengthof(kTold) <= ReportGate::kMostKinds);
 
 /// Of this process.

@@ -1,6 +1,7 @@
 #include "influx/worker/lifecycle.h"
 
 #include "influx/postgres/compat.h"
+#include "influx/postgres/report.h"
 #include "influx/postgres/settings.h"
 #include "influx/postgres/text.h"
 #include "influx/transport/clock.h"
@@ -21,6 +22,16 @@ namespace {
 Lifecycle* current = nullptr;
 emit_log_hook_type next_log_hook = nullptr;
 
+/// Whether a report is of the code of a table, as of a trigger, which may make one for each row.
+/// Ours are rationed by their kind where they are made. A module that logs what is done, as an
+/// audit does, has the level LOG, and is left alone; RAISE LOG is told from it by the language.
+bool is_of_tables(const ErrorData& report) {
+  if (report.elevel >= ERROR || report.elevel < LOG || !IsTransactionState()) return false;
+  const std::string_view file = report.filename == nullptr ? "" : report.filename;
+  if (file.ends_with(".cpp")) return false;
+  return report.elevel > LOG_SERVER_ONLY || file.starts_with("pl") || file == "Util.c";
+}
+
 }  // namespace
 
 /// Sees the reports of this process on their way to the log: a FATAL, as of the server's own
@@ -28,6 +39,10 @@ emit_log_hook_type next_log_hook = nullptr;
 void Lifecycle::on_report(ErrorData* report) {
   if (report->elevel >= ERROR) {
     current->note_failure(report->sqlerrcode, report->message, report->detail, report->hint);
+  }
+  if (is_of_tables(*report) && !postgres::may_report(postgres::Report::kOfTables)) {
+    report->output_to_server = false;
+    return;
   }
   if (next_log_hook != nullptr) next_log_hook(report);
 }

@@ -63,6 +63,8 @@ void on_cancel(SIGNAL_ARGS) {
 }
 
 void on_tick() {
+  // A batch under load takes its time; who is left behind holds the server's memory, and its port.
+  if (!PostmasterIsAlive()) return end_at_next_check();
   if (requested == 0 && leaving == 0) return;
   ticks_since_request = ticks_since_request + 1;
   if (ticks_since_request * kTickMs >= kGraceMs) end_at_next_check();

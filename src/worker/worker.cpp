@@ -197,6 +197,8 @@ long Worker::wait_time() const {
 }
 
 void Worker::handle_interrupts() {
+  // Where it has to wait for nothing, the wait tells of one thing at a time, and seldom of this.
+  if (!PostmasterIsAlive()) proc_exit(1);
   CHECK_FOR_INTERRUPTS();
   if (ConfigReloadPending) {
     ConfigReloadPending = false;

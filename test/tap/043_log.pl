@@ -82,6 +82,33 @@ wait_for_log($node, qr/line refused: bad\\x0a2026[^\n]*forged message \(SQLSTATE
 unlike(log_of($node, $pid, 0), qr/[\x00-\x08\x0b-\x1f\x7f]/, 'there is no control character in what the listener has logged');
 stop($pid);
 
+# What the code of a table reports for each of its rows is one report too, whatever its level; so is a check that the
+# server runs at the commit.
+sql(<<'SQL');
+CREATE TABLE chatty (time timestamptz, n bigint);
+CREATE FUNCTION chat() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE WARNING 'chat of %', NEW.n;
+  RAISE LOG 'chat of %', NEW.n;
+  RAISE NOTICE 'chat of %', NEW.n;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER chat BEFORE INSERT ON chatty FOR EACH ROW EXECUTE FUNCTION chat();
+CREATE CONSTRAINT TRIGGER late AFTER INSERT ON chatty DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION chat();
+SQL
+$pid = launch($node, $port = free_udp_port());
+send_lines(udp($port), map { "chatty n=${_}i" } 1 .. 1000);
+wait_for_value($node, "SELECT stored FROM pg_stat_influx WHERE pid = $pid", 1000, 'the rows of a table with a chatty trigger are stored');
+stop($pid);
+$log = log_of($node, $pid, 0);
+my $chats = () = $log =~ /(?:WARNING|LOG|NOTICE):  chat of \d+/g;
+cmp_ok($chats, '>=', 1, 'the log tells of what its trigger reports');
+# One in ten seconds: a slow machine may take longer for the rows.
+cmp_ok($chats, '<', 20, 'and not of each row');
+my $left_out = 0;
+$left_out += $1 while $log =~ /LOG:  influx: (\d+) more reports of the code of tables were left out/g;
+cmp_ok($chats + $left_out, '>=', 4000, 'it tells how many were left out');
+
 # The functions answer in the same way.
 my $error = error_of($node, qq{SET influx.auto_extend = off; SELECT insert_lines('public', 'told \xc2\x9b=1')});
 like($error->{message}, qr/\\xc2\\x9b/, 'insert_lines escapes the name of a column') or diag explain $error;

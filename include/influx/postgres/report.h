@@ -20,6 +20,7 @@ enum class Report : std::uint8_t {
   kTableWrites,
   kCannotExtend,
   kRationed,
+  kOfTables,
 };
 
 /// Whether this process may log a report of the kind now: one in ten seconds is let through. The
