@@ -14,6 +14,11 @@ constexpr std::size_t kSteps = 8;
 /// What a batch does to the server's caches that nobody tells of.
 constexpr std::size_t kBytesUntold = std::size_t{16} * 1024;
 
+/// What is beyond the budget by less than this may be of use to the listener itself.
+std::size_t most_kept() noexcept {
+  return MemoryBudget::limit() / 4 * 5;
+}
+
 template <typename List>
 void shrink(List& list) {
   if (list.empty()) List().swap(list);
@@ -67,6 +72,20 @@ void Ingestor::keep_to_budget() {
   }
   postgres::give_back_memory();
   budget_.settle();
+}
+
+void Ingestor::look_at_memory() {
+  budget_.set_aside(held_bytes());
+  budget_.measure();
+  keep_to_budget();
+}
+
+std::size_t Ingestor::excess_memory() noexcept {
+  // Only then was everything given up, and the rest is asked for no more than need be.
+  if (forgotten_at_ <= most_kept()) return 0;
+  budget_.set_aside(held_bytes());
+  const std::size_t taken = budget_.measure();
+  return taken > most_kept() ? taken - MemoryBudget::limit() : 0;
 }
 
 /// Forgets the tables that were used least recently, until enough is free.

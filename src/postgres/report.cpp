@@ -26,8 +26,9 @@ constexpr const char* kTold[] = {
     "that something cannot be made",
     "that lines wait for their turn",
     "of the code of tables",
+    "that no new process follows",
 };
-static_assert(lengthof(kTold) == static_cast<std::size_t>(Report::kOfTables) + 1);
+static_assert(lengthof(kTold) == static_cast<std::size_t>(Report::kNotFollowed) + 1);
 static_assert(lengthof(kTold) <= ReportGate::kMostKinds);
 
 /// Of this process.

@@ -95,14 +95,30 @@ std::optional<UdpSocket> UdpSocket::bind(const Endpoint& endpoint, Failure& fail
     return std::nullopt;
   }
 
-  Endpoint& address = bound.endpoint_;
-  address.length = sizeof(address.address);
-  if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&address.address), &address.length) !=
-      0) {
+  if (!bound.ask_endpoint()) {
     failure = system_failure(errno);
     return std::nullopt;
   }
   return bound;
+}
+
+std::optional<UdpSocket> UdpSocket::adopt(int descriptor, std::uint32_t seen_drops) noexcept {
+  UdpSocket adopted(descriptor);
+  adopted.seen_drops_ = seen_drops;
+  int type = 0;
+  socklen_t length = sizeof(type);
+  if (getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) != 0 || type != SOCK_DGRAM ||
+      !adopted.ask_endpoint())
+    return std::nullopt;
+  const sa_family_t family = adopted.endpoint_.address.ss_family;
+  if (family != AF_INET && family != AF_INET6) return std::nullopt;
+  return adopted;
+}
+
+bool UdpSocket::ask_endpoint() noexcept {
+  endpoint_.length = sizeof(endpoint_.address);
+  return getsockname(descriptor_, reinterpret_cast<sockaddr*>(&endpoint_.address),
+                     &endpoint_.length) == 0;
 }
 
 UdpSocket::UdpSocket(UdpSocket&& other) noexcept

@@ -84,6 +84,8 @@ void tell_all_to_end(Oid database, std::span<const ListenerStatus> there, Told* 
     if (status.arguments.database != database || status.pid == 0) continue;
     tell_to_end(status.arguments.token);
     told->add(status.pid);
+    // One that is to follow it ends with it.
+    if (status.successor.pid != 0) told->add(status.successor.pid);
   }
 }
 

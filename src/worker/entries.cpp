@@ -10,6 +10,7 @@ namespace {
 /// Plain data and atomics.
 struct Table {
   int tranche;
+  TimestampTz made;
   LWLock lock;
   int size;
   Entry entries[FLEXIBLE_ARRAY_MEMBER];
@@ -32,6 +33,7 @@ int table_size() noexcept {
 void make_table(void* memory) {
   auto* made = static_cast<Table*>(memory);
   made->tranche = LWLockNewTrancheId();
+  made->made = GetCurrentTimestamp();
   LWLockInitialize(&made->lock, made->tranche);
   made->size = table_size();
   for (Entry& entry : made->all())
@@ -65,6 +67,10 @@ int most_supervised() noexcept {
 
 std::span<Entry> entries() {
   return table().all();
+}
+
+TimestampTz table_made() {
+  return table().made;
 }
 
 LWLock* entries_lock() {

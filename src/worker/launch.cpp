@@ -105,4 +105,8 @@ BackgroundWorkerHandle* start_supervised(const LaunchArguments& arguments) {
   return register_worker(arguments, DSM_HANDLE_INVALID, BGW_NEVER_RESTART);
 }
 
+BackgroundWorkerHandle* start_successor(const LaunchArguments& arguments) {
+  return register_worker(arguments, DSM_HANDLE_INVALID, MyBgworkerEntry->bgw_restart_time);
+}
+
 }  // namespace influx::worker

@@ -61,12 +61,15 @@ bool Lifecycle::begin(dsm_handle channel) {
       0);
 
   is_restart_ = !arguments_.supervised && !channel_.attach(channel, arguments_.token);
-  bool entered = false;
+  auto admission = Registration::Admission::kNone;
   attempt([&] {
     supervisors();  // end() wakes one up, and must not be the first to attach
-    entered = registration_.enter(arguments_);
+    admission = registration_.enter(arguments_);
   });
-  if (!is_restart_) return entered;
+  is_heir_ = admission == Registration::Admission::kHeir;
+  if (is_heir_) is_restart_ = false;
+  if (!is_restart_) return admission != Registration::Admission::kNone;
+  if (!registration_.entered()) return false;
   registration_.note_restart();
   registration_.set_state(ListenerState::kFailed);
   const bool may_start = wait_to_restart();
@@ -126,6 +129,8 @@ void Lifecycle::note_failure(int sqlstate, const char* message, const char* deta
 
 bool Lifecycle::ends_for_good(int exit_code) const noexcept {
   if (exit_code == 0 || shutdown_requested() || !PostmasterIsAlive()) return true;
+  // The listener is another process's: of an heir still, of one that has given way by now.
+  if ((is_heir_ || listening_since_ns_ != 0) && !registration_.entered()) return true;
   if (MyBgworkerEntry->bgw_restart_time == BGW_NEVER_RESTART || settings.restart_time < 0)
     return true;
   if (listening_since_ns_ != 0) return false;

@@ -56,6 +56,13 @@ std::vector<UdpSocket> Listener::configure() {
   return given_up;
 }
 
+void Listener::adopt(std::vector<UdpSocket> sockets) {
+  endpoints_.clear();
+  for (const UdpSocket& socket : sockets)
+    endpoints_.push_back(socket.endpoint());
+  sockets_ = std::move(sockets);
+}
+
 /// The sockets of those of `endpoints` that have none.
 std::vector<UdpSocket> Listener::open(std::span<const Endpoint> endpoints) {
   std::vector<UdpSocket> opened;

@@ -5,27 +5,63 @@
 
 namespace influx::worker {
 
-bool Registration::enter(const LaunchArguments& arguments) {
+namespace {
+
+/// Whether a process that was to follow another one is still of use where nobody awaits it: where
+/// it was started again after it had followed, or after a crash.
+bool has_followed(const LaunchArguments& arguments, const Entry* entry) {
+  if (arguments.succession == 0) return true;
+  if (entry != nullptr) return entry->status.arguments.succession == arguments.succession;
+  return arguments.table_made != table_made();
+}
+
+}  // namespace
+
+Registration::Admission Registration::enter(const LaunchArguments& arguments) {
+  Admission admission = Admission::kNone;
+  bool is_full = false;
   const TimestampTz now = GetCurrentTimestamp();
   with_lock(LW_EXCLUSIVE, [&] {
-    entry_ = find_entry(arguments.token);
-    found_ = entry_ != nullptr;
-    if (!found_) {
-      if (!arguments.supervised) entry_ = find_free_entry();
-      if (entry_ == nullptr) return;
-      entry_->clear();
+    Entry* entry = find_entry(arguments.token);
+    found_ = entry != nullptr;
+    if (found_ && entry->status.pid != 0) {
+      Successor& successor = entry->status.successor;
+      // Of two that were registered when the server crashed, the second one is one too many.
+      if (arguments.succession == 0 || successor.succession != arguments.succession) return;
+      successor.pid = MyProcPid;
+      inheritance_ = entry;
+      arguments_ = arguments;
+      predecessor_ = entry->status.pid;
+      admission = Admission::kHeir;
+    } else {
+      if (!has_followed(arguments, entry) || (!found_ && arguments.supervised)) return;
+      if (!found_) {
+        entry = find_free_entry();
+        is_full = entry == nullptr;
+        if (is_full) return;
+        entry->clear();
+      }
+      entry->status.supervised.told_to_end = false;
+      entry->status.arguments = arguments;
+      entry->status.sockets = {};
+      entry->claims.count = 0;
+      entry->status.started = now;
+      entry->status.state = ListenerState::kStarting;
+      entry_ = entry;
+      become_owner();
+      admission = Admission::kEntered;
     }
-    entry_->status.supervised.told_to_end = false;
-    entry_->status.arguments = arguments;
-    entry_->status.sockets = {};
-    entry_->claims.count = 0;
-    entry_->status.pid = MyProcPid;
-    entry_->status.started = now;
-    entry_->status.state = ListenerState::kStarting;
-    base_ = entry_->counters.read();
+    strlcpy(listener_, entry->status.supervised.listener, sizeof(listener_));
   });
-  if (entry_ == nullptr && !arguments.supervised) raise_table_full();
-  return entered();
+  if (is_full) raise_table_full();
+  return admission;
+}
+
+/// What a process finds in its entry. REQUIRES: the lock.
+void Registration::become_owner() noexcept {
+  entry_->status.pid = MyProcPid;
+  entry_->status.successor = {};
+  base_ = entry_->counters.read();
 }
 
 void Registration::note_restart() noexcept {
@@ -37,6 +73,7 @@ void Registration::set_state(ListenerState state) noexcept {
 }
 
 void Registration::note_failure(int sqlstate, const char* message) noexcept {
+  if (entry_ == nullptr) return;
   const Failure failure = failure_now(sqlstate, message);
   with_lock(LW_EXCLUSIVE, [&] { entry_->status.failure = failure; });
 }
@@ -96,7 +133,7 @@ void Registration::keep_claims(std::span<const transport::EndpointKey> bound) no
 }
 
 void Registration::publish(const Counters& counted) noexcept {
-  if (counted == published_) return;
+  if (entry_ == nullptr || counted == published_) return;
   published_ = counted;
   entry_->counters.write(base_ + counted);
 }
@@ -106,11 +143,8 @@ void Registration::count_batch(std::uint64_t rows, std::uint64_t microseconds) n
   entry_->batch_microseconds.count(microseconds);
 }
 
-const char* Registration::listener() const noexcept {
-  return entry_->status.supervised.listener;  // the same as long as there is a process
-}
-
 void Registration::note_overrides(std::uint64_t overrides) noexcept {
+  if (entry_ == nullptr) return;
   with_lock(LW_EXCLUSIVE, [&] { entry_->status.supervised.overrides = overrides; });
 }
 
@@ -119,6 +153,7 @@ void Registration::leave(ListenerState left) noexcept {
   const std::int64_t now_ns = transport::monotonic_ns();
   with_lock(LW_EXCLUSIVE, [&] {
     entry_->status.pid = 0;
+    entry_->status.successor = {};
     entry_->status.sockets = {};
     entry_->claims.count = 0;
     entry_->status.state = left;
@@ -126,6 +161,55 @@ void Registration::leave(ListenerState left) noexcept {
     entry_->status.supervised.ended_ns = now_ns;
   });
   entry_ = nullptr;
+}
+
+void Registration::await_successor(const Successor& successor) noexcept {
+  with_lock(LW_EXCLUSIVE, [&] { entry_->status.successor = successor; });
+}
+
+bool Registration::is_own() const noexcept {
+  bool is_own = false;
+  with_lock(LW_SHARED, [&] { is_own = entry_ != nullptr && entry_->status.pid == MyProcPid; });
+  return is_own;
+}
+
+bool Registration::await_nobody() noexcept {
+  bool is_own = false;
+  with_lock(LW_EXCLUSIVE, [&] {
+    is_own = entry_ != nullptr && entry_->status.pid == MyProcPid;
+    if (is_own) entry_->status.successor = {};
+  });
+  if (!is_own) entry_ = nullptr;
+  return is_own;
+}
+
+/// Of an heir. REQUIRES: the lock.
+bool Registration::is_awaited() const noexcept {
+  const ListenerStatus& status = inheritance_->status;
+  // An entry that was left may be another listener's by now.
+  return !inheritance_->is_free() && status.arguments.token == arguments_.token &&
+         status.pid == predecessor_ && status.successor.succession == arguments_.succession;
+}
+
+int Registration::predecessor() const noexcept {
+  bool is_there = false;
+  with_lock(LW_SHARED, [&] { is_there = inheritance_ != nullptr && is_awaited(); });
+  return is_there ? predecessor_ : 0;
+}
+
+bool Registration::take_over(Successor* taken) noexcept {
+  const TimestampTz now = GetCurrentTimestamp();
+  with_lock(LW_EXCLUSIVE, [&] {
+    // A process that was told to end does so itself.
+    if (!is_awaited() || inheritance_->status.supervised.told_to_end) return;
+    entry_ = inheritance_;
+    *taken = entry_->status.successor;
+    entry_->status.arguments = arguments_;
+    entry_->status.started = now;
+    ++entry_->status.restarts;
+    become_owner();
+  });
+  return entered();
 }
 
 }  // namespace influx::worker

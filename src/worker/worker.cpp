@@ -56,6 +56,7 @@ Worker::Worker(const LaunchArguments& arguments, Registration& registration)
       transactions_(rejects_),
       ingestor_(arguments.namespace_oid, arguments.precision, refusals_, transactions_),
       target_(arguments_),
+      succession_(arguments_, registration),
       memory_(postgres::guard([] {
         return AllocSetContextCreate(TopMemoryContext, "influx worker", ALLOCSET_DEFAULT_SIZES);
       })) {}
@@ -116,6 +117,7 @@ void Worker::run() {
     transactions_.recover(0);
     ingestor_.put_back();
   }
+  if (has_given_way_) return;
   try {
     finish();
   } catch (...) {
@@ -149,6 +151,7 @@ void Worker::loop() {
       ereport(WARNING, (errmsg("influx: the listener ends: %s", gone_)));
       return;
     }
+    if (give_way()) return;
   }
 }
 
@@ -312,7 +315,9 @@ void Worker::rescue() noexcept {
 
 void Worker::leave() noexcept {
   catcher_.stop();
-  inbox_.note_drops(listener_.sockets());
+  succession_.end();
+  // What the kernel drops is counted by who has the sockets.
+  if (!has_given_way_) inbox_.note_drops(listener_.sockets());
   refusals_.flush(true);
   postgres::tell_left_out(true);
   const transport::ReceiveCounts counts = inbox_.counts();

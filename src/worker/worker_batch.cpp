@@ -68,8 +68,8 @@ std::optional<std::int64_t> Worker::batch_due_ns() const {
 /// Writes one batch, of what was received first, or goes on with one that could not be written.
 void Worker::write_batch() {
   // An attempt at a table that others use may take its time.
-  if (inbox_.unread_datagrams() >= kLoadDatagrams || inbox_.unread_bytes() >= kLoadBytes ||
-      ingestor_.held() > 0) {
+  if (catches_ && (inbox_.unread_datagrams() >= kLoadDatagrams ||
+                   inbox_.unread_bytes() >= kLoadBytes || ingestor_.held() > 0)) {
     catcher_.resume(listener_.sockets());
   }
   pgstat_report_activity(STATE_RUNNING, "writing a batch");

@@ -75,6 +75,7 @@ bool Worker::look_around() {
       postgres::commit_transaction();
     });
   }
+  if (batch_datagrams_ == 0 && !resume_at_ns_.has_value()) ingestor_.look_at_memory();
   look_at_ns_ = monotonic_ns() + kLookNs;
   return gone_ == nullptr;
 }

@@ -57,7 +57,7 @@ INFLUX_WORKER(WorkerMain) {
   const LaunchArguments& arguments = lifecycle->arguments();
   Worker* worker = nullptr;
   influx::worker::start_write_watch();
-  lifecycle->start([&] {
+  const bool listens = lifecycle->start([&] {
     influx::postgres::ignore_transaction_timeout();
     influx::postgres::survive_errors();
     BackgroundWorkerInitializeConnectionByOid(arguments.database, arguments.role, 0);
@@ -66,11 +66,17 @@ INFLUX_WORKER(WorkerMain) {
     worker = influx::postgres::make_in_context<Worker>(TopMemoryContext, arguments,
                                                        lifecycle->registration());
     before_shmem_exit(close_sockets, PointerGetDatum(worker));
-    worker->listen();
+    if (!lifecycle->is_heir()) {
+      worker->listen();
+    } else if (!worker->inherit()) {
+      return false;
+    }
     // The last one first. An error in one of them ends it, and the next one follows.
     before_shmem_exit(leave, PointerGetDatum(worker));
     before_shmem_exit(rescue, PointerGetDatum(worker));
+    return true;
   });
   influx::worker::stop_write_watch();
+  if (!listens) return;
   lifecycle->run([&] { worker->run(); });
 }

@@ -108,6 +108,13 @@ class Ingestor : private UnwrittenRows {
   /// Refuses the lines that wait, as part of the batch. With store() behind it, they are done with.
   void refuse_held();
 
+  /// Measures the memory of the process, and gives back what there is too much. Nobody tells of
+  /// what code of users takes. REQUIRES: no batch, and no transaction.
+  void look_at_memory();
+  /// By how many bytes the process is beyond its budget, and beyond what it may be for moments,
+  /// when all that can be made again was given up; 0 where it is not. REQUIRES: no batch.
+  std::size_t excess_memory() noexcept;
+
   /// Forgets what is known of the tables, as after a change of settings.
   void forget_tables();
 

@@ -21,6 +21,7 @@ enum class Report : std::uint8_t {
   kCannotExtend,
   kRationed,
   kOfTables,
+  kNotFollowed,
 };
 
 /// Whether this process may log a report of the kind now: one in ten seconds is let through. The

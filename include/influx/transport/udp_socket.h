@@ -18,6 +18,10 @@ class UdpSocket {
   /// system refuses.
   static std::optional<UdpSocket> bind(const Endpoint& endpoint, Failure& failure);
 
+  /// Takes over a socket that another process has bound as above, and has given to this one;
+  /// `seen_drops` is what it had counted. Nothing where it is none: then it is closed.
+  static std::optional<UdpSocket> adopt(int descriptor, std::uint32_t seen_drops) noexcept;
+
   UdpSocket(UdpSocket&& other) noexcept;
   UdpSocket& operator=(UdpSocket&& other) noexcept;
   UdpSocket(const UdpSocket&) = delete;
@@ -36,11 +40,16 @@ class UdpSocket {
   int descriptor() const noexcept { return descriptor_; }
   /// The address really bound.
   const Endpoint& endpoint() const noexcept { return endpoint_; }
+  /// How many datagrams the kernel had dropped here when an inbox took note of it last. REQUIRES:
+  /// none does meanwhile.
+  std::uint32_t seen_drops() const noexcept { return seen_drops_; }
 
  private:
   friend class Inbox;
 
   explicit UdpSocket(int descriptor) noexcept : descriptor_(descriptor) {}
+  /// Asks for the address bound. False, with errno, where it is not told.
+  bool ask_endpoint() noexcept;
 
   /// How many datagrams the kernel dropped since the last call; 0 where it does not tell.
   std::uint32_t drops_since_last() const noexcept;

@@ -32,6 +32,8 @@ int most_supervised() noexcept;
 
 /// All entries. Attaches to shared memory with the first call in a process, and may raise there.
 std::span<Entry> entries();
+/// When the table was made: as the server started, or after a crash.
+TimestampTz table_made();
 /// The lock of all entries; it is held for copying only, and never across what may raise.
 LWLock* entries_lock();
 

@@ -20,4 +20,8 @@ std::uint64_t random_token();
 /// the current memory context, or nullptr where no worker slot is free.
 BackgroundWorkerHandle* start_supervised(const LaunchArguments& arguments);
 
+/// Has the postmaster start a process that is to follow this one, and start it again as it would
+/// this one; it tells this process when it starts and ends. Returns as above.
+BackgroundWorkerHandle* start_successor(const LaunchArguments& arguments);
+
 }  // namespace influx::worker

@@ -17,6 +17,11 @@ struct LaunchArguments {
   std::uint16_t port = 0;
   line_protocol::Precision precision = line_protocol::Precision::kNanosecond;
   bool supervised = false;  ///< by the supervisor of the database; else launched by SQL
+
+  // Of a process that was started to follow another one of the listener, and of those started in
+  // its place later; 0 else. See worker/succession.h.
+  std::uint64_t succession = 0;  ///< tells it from the others
+  TimestampTz table_made = 0;    ///< the table of listeners, by which a crash is known
 };
 static_assert(std::is_trivially_copyable_v<LaunchArguments>);
 static_assert(sizeof(LaunchArguments) <= BGW_EXTRALEN, "the postmaster keeps no more");

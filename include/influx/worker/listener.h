@@ -37,6 +37,9 @@ class Listener {
   /// not have is passed over, as long as one address is left. Where an address cannot be bound, or
   /// another listener has it, what was open before stays, and it throws.
   std::vector<transport::UdpSocket> configure();
+  /// Takes over sockets of an earlier process of the listener, with its claims. They are those to
+  /// be listened on until others are taken.
+  void adopt(std::vector<transport::UdpSocket> sockets);
   /// Lets other listeners have what this one has closed.
   void keep_claims();
   /// Closes all sockets.

@@ -24,6 +24,13 @@ struct Supervised {
   std::uint64_t overrides = 0;      ///< tells what of the row the process has in place of settings
 };
 
+/// What a listener keeps of the process that is to follow the one that it has. Plain data.
+struct Successor {
+  std::uint64_t succession = 0;  ///< of its LaunchArguments; 0 where none is awaited
+  int pid = 0;                   ///< 0 until it is there
+  std::size_t excess = 0;        ///< bytes for which the process before it gives way
+};
+
 enum class ListenerState : std::uint8_t {
   kNone,  ///< a free entry
   kStarting,
@@ -52,6 +59,7 @@ struct ListenerStatus {
   Counters counters;
   BatchCounts batches;
   Supervised supervised;
+  Successor successor;
 };
 
 /// Copies of the entries of all listeners of the server, in the current memory context. May raise.

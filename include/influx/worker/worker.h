@@ -7,6 +7,7 @@
 #include "influx/worker/listener.h"
 #include "influx/worker/refusals.h"
 #include "influx/worker/registration.h"
+#include "influx/worker/succession.h"
 #include "influx/worker/summary_log.h"
 #include "influx/worker/target_watch.h"
 #include "influx/worker/worker_transactions.h"
@@ -23,9 +24,13 @@ class Worker {
   /// Opens the sockets. Throws postgres::Error.
   void listen();
 
+  /// Instead of listen(), for an heir: waits for the sockets of the process before, and takes the
+  /// listener over from it. False where that goes on without this one. Throws postgres::Error.
+  bool inherit();
+
   /// Receives and writes until the process is told to stop; then writes what was received. Ends
-  /// also where what it works for is gone. Raises the error that ends the process, if one does,
-  /// after it has written what could be written.
+  /// also where what it works for is gone, or another process has taken over. Raises the error that
+  /// ends the process, if one does, after it has written what could be written.
   void run();
 
   // Called when the process exits, in whatever way, in this order.
@@ -75,6 +80,10 @@ class Worker {
   void lose(std::uint64_t datagrams, const char* reason);
   void make_room_for_tables();
 
+  bool give_way();
+  bool hand_over();
+  bool nothing_waits() const;
+
   Counters counters() const;
   void publish();
 
@@ -89,6 +98,7 @@ class Worker {
   ingest::Ingestor ingestor_;
   SummaryLog summary_;
   TargetWatch target_;
+  Succession succession_;
   MemoryContext memory_;  ///< reset in each turn of the loop
 
   WaitEventSet* all_events_ = nullptr;    ///< latch, postmaster, sockets
@@ -118,6 +128,8 @@ class Worker {
   bool has_to_describe_ = false;         ///< the last describe_process() failed
   bool has_to_take_overrides_ = false;   ///< likewise
   const char* gone_ = nullptr;           ///< what it worked for, and why it ends
+  bool catches_ = true;                  ///< the catcher may go on while a batch is written
+  bool has_given_way_ = false;           ///< the listener is another process's
   std::int64_t looked_for_room_ns_ = 0;  ///< for tables that are not counted; 0 for never
 };
 

@@ -1,0 +1,22 @@
+// A trigger of a user that keeps memory which nobody can take from it: for each row that comes, as many megabytes as
+// the trigger's argument says.
+#include <postgres.h>
+
+#include <commands/trigger.h>
+#include <fmgr.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+PG_MODULE_MAGIC;
+
+PG_FUNCTION_INFO_V1(leak);
+
+Datum leak(PG_FUNCTION_ARGS) {
+  const TriggerData* call = (const TriggerData*)fcinfo->context;
+  const size_t size = (size_t)atoi(call->tg_trigger->tgargs[0]) << 20;
+  void* kept = malloc(size);
+  if (kept == NULL) elog(ERROR, "no memory to be kept");
+  memset(kept, 1, size);
+  return PointerGetDatum(call->tg_trigtuple);
+}
