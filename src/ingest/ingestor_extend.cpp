@@ -31,6 +31,9 @@ constexpr std::int64_t kTurnNs = 50 * kNsPerMs;
 /// gives way only then. Whoever else writes to the table waits behind it.
 constexpr int kFirstPatientAttempt = 3;
 constexpr std::int64_t kPatientEachNs = 30 * kNsPerSecond;
+/// So many times longer than such a wait took there is none, whatever the table: many may be in use
+/// at once, as by pg_dump, and meanwhile the lines of all others wait.
+constexpr std::int64_t kPatientShare = 8;
 
 /// From this attempt on a table that is in use is worth a message: after about half a second.
 constexpr int kAttemptsUntilTold = 3;
@@ -150,7 +153,7 @@ Ingestor::Made Ingestor::extend(Extension& extension, HeldLines::Queue* queue) {
   const std::int64_t now_ns = monotonic_ns();
   const bool is_patient = queue != nullptr && !queue->need->rationed && queue->reason == nullptr &&
                           queue->attempts() + 1 >= kFirstPatientAttempt &&
-                          now_ns >= queue->need->patient_ns;
+                          now_ns >= std::max(queue->need->patient_ns, patient_ns_);
   if (is_patient) {
     queue->need->patient_ns = now_ns + kPatientEachNs;
     transactions_.wait_longer();
@@ -164,7 +167,11 @@ Ingestor::Made Ingestor::extend(Extension& extension, HeldLines::Queue* queue) {
     if (error != nullptr && postgres::is_interrupt(error->sqlerrcode)) ReThrowError(error);
     transactions_.commit();
   });
-  if (is_patient) transactions_.wait_as_before();
+  if (is_patient) {
+    transactions_.wait_as_before();
+    const std::int64_t end_ns = monotonic_ns();
+    patient_ns_ = end_ns + kPatientShare * (end_ns - now_ns);
+  }
   if (error != nullptr) failure = error_of(*error);
   if (!failure.has_value()) {
     budget_.spend(Extension::bytes_made(extension.columns.size()));

@@ -271,6 +271,7 @@ class Ingestor : private UnwrittenRows {
   DdlRation ration_;
   std::deque<Resumed> resumed_;
   std::int64_t slice_begun_ns_ = 0;  ///< when store() began to make tables and columns; 0 for not
+  std::int64_t patient_ns_ = 0;      ///< no attempt waits for long for a lock before
   std::int64_t next_slice_ns_ = 0;   ///< those that wait are not tried again before
   std::int64_t ration_told_ns_ = 0;  ///< not to be told again before
 
