@@ -84,8 +84,10 @@ BEGIN
 END $$});
 sql('TRUNCATE free');
 send_text($socket, "domains s=\"a\"\nmade n=1i\nfree n=1i");
+wait_for_rows($node, 'free', 1, 'beside a table whose values cannot be made, and one that cannot be made, another one is written to');
+# What comes now is of another batch than that in which both have met their trouble.
 send_text($socket, "domains s=\"b\"\nmade n=2i\nfree n=2i");
-wait_for_rows($node, 'free', 2, 'beside a table whose values cannot be made, and one that cannot be made, another one is written to');
+wait_for_rows($node, 'free', 2, 'and by the batches behind that');
 wait_counted('waiting = 4', 'theirs wait');
 sql('TRUNCATE helpers.trouble');
 wait_for_value($node, "SELECT string_agg(s, ',' ORDER BY ctid) FROM domains", 'a,b', 'and are stored when they can be made');

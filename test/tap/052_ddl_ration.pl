@@ -32,6 +32,7 @@ sub tables { return sql(q{SELECT count(*) FROM pg_class WHERE relnamespace = 's'
 my $names = 1000;
 sql('CREATE TABLE s.old (time timestamptz, n bigint)');
 my $offset = log_size($node);
+my $begun = now_seconds();
 send_text($socket, join("\n", map { "n$_ v=1i" } 1 .. $names / 2));
 send_text($socket, join("\n", map { "n$_ v=1i" } $names / 2 + 1 .. $names));
 wait_for_value($node, q{SELECT to_regclass('s.n1') IS NOT NULL}, 't', 'two datagrams with new names come in, and their tables are being made');
@@ -39,6 +40,8 @@ send_text($socket, "old n=$_") foreach 1 .. 100;
 wait_for_rows($node, 's.old', 100, 'lines for a table that is there are stored');
 my $made = tables();
 cmp_ok($made, '<', $names, "before all of the new ones are made: $made");
+my $seconds = now_seconds() - $begun;
+cmp_ok($made, '<=', 2 + $seconds, sprintf('and no more are made than one a second, in %.1f s', $seconds));
 wait_counted("lines = $names + 100 AND rejected = 0", 'all were received, none is refused');
 wait_for_log($node, qr/\[$pid\] WARNING:  influx: lines wait for tables and columns: influx\.max_ddl_rate allows no more at a time/,
 	$offset, 'that lines wait is told');
@@ -101,5 +104,46 @@ wait_counted("lines = $lines + 21 AND waiting BETWEEN 1 AND 19", 'not all wide t
 configure($node, 'influx.max_ddl_rate' => 1_000_000);
 wait_counted('waiting = 0 AND stored + rejected = lines', 'in the end none waits');
 is(sql('SELECT count(*) FROM s.small'), 1, 'and the line of the small one is stored');
+
+# 7. All senders together have four times the share of one: these need a table each, and more than that comes at once.
+configure($node, 'influx.max_ddl_rate' => 1);
+$offset = log_size($node);
+$port = free_udp_port();
+my $common = launch($node, $port, schema => 's');
+my @senders = map { udp($port, '127.0.0.1', "127.0.1.$_") } 1 .. 60;
+send_text($senders[$_], "of_$_ v=1i") foreach 0 .. $#senders;
+wait_for_log($node, qr/\[$common\] WARNING:  influx: lines wait for tables and columns: influx\.max_ddl_rate allows no more at a time/,
+	$offset, 'beyond what all senders have together lines wait');
+configure($node, 'influx.max_ddl_rate' => 1_000_000);
+wait_for_value($node, q{SELECT count(*) FROM pg_class WHERE relnamespace = 's'::regnamespace AND relkind = 'r' AND relname ~ '^of_'},
+	scalar @senders, 'and have their tables in the end');
+
+# 8. Whatever the ration allows: lines for tables that are there do not wait until all others are made.
+sql(<<'SQL');
+CREATE SCHEMA slow;
+CREATE FUNCTION slow._create(metric name, tags name[], fields name[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('CREATE TABLE slow.%I (time timestamptz, v bigint)', metric);
+	PERFORM pg_sleep(0.02);
+END $$;
+CREATE TABLE slow.old (time timestamptz, n bigint);
+CREATE TABLE made_before (tables bigint);
+CREATE FUNCTION count_made() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO public.made_before SELECT count(*) FROM pg_class WHERE relnamespace = 'slow'::regnamespace AND relname ~ '^n[0-9]';
+	RETURN NULL;
+END $$;
+CREATE TRIGGER count_made AFTER INSERT ON slow.old FOR EACH STATEMENT EXECUTE FUNCTION count_made();
+SQL
+$port = free_udp_port();
+launch($node, $port, schema => 'slow');
+$socket = udp($port);
+send_text($socket, join("\n", map { "n$_ v=1i" } 1 .. 200));
+wait_for_value($node, q{SELECT to_regclass('slow.n1') IS NOT NULL}, 't', 'tables are made that take their time');
+send_text($socket, 'old n=1i');
+wait_for_rows($node, 'slow.old', 1, 'a line for a table that is there is stored');
+$made = sql('SELECT tables FROM made_before');
+cmp_ok($made, '<', 200, "before all of them are made: $made");
+wait_for_value($node, q{SELECT count(*) FROM pg_class WHERE relnamespace = 'slow'::regnamespace AND relname ~ '^n[0-9]'}, 200, 'which they are in the end');
 ok(is_running($pid), 'the same listener did all this');
 done_testing();
