@@ -7,8 +7,8 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
-#include <cstdio>
 #include <cstring>
+#include <string_view>
 
 #include "failure.h"
 
@@ -32,20 +32,18 @@ struct Gift {
 
 constexpr std::size_t kControlSize = CMSG_SPACE(sizeof(int) * Giver::kMostSockets);
 
-/// An address of the abstract kind: it begins with a zero, and goes with its last socket.
-struct Meeting {
+/// The address of a path; nothing where that is too long.
+std::optional<sockaddr_un> address_of(std::string_view path) noexcept {
   sockaddr_un address{};
-  socklen_t length = 0;
+  if (path.empty() || path.size() >= sizeof(address.sun_path)) return std::nullopt;
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, path.size());
+  return address;
+}
 
-  explicit Meeting(std::uint64_t number) noexcept {
-    address.sun_family = AF_UNIX;
-    const int written = std::snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1,
-                                      "influx-%016llx", static_cast<unsigned long long>(number));
-    length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 +
-                                    static_cast<std::size_t>(written));
-  }
-  const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&address); }
-};
+const sockaddr* as_sockaddr(const sockaddr_un& address) noexcept {
+  return reinterpret_cast<const sockaddr*>(&address);
+}
 
 Descriptor open_link() noexcept {
   return Descriptor(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -97,15 +95,41 @@ Descriptor::~Descriptor() {
   if (number_ >= 0) close(number_);
 }
 
-std::optional<Giver> Giver::meet(std::uint64_t meeting, Failure& failure) {
+std::optional<Giver> Giver::meet(const char* path, Failure& failure) {
+  const std::optional<sockaddr_un> address = address_of(path);
+  if (!address.has_value()) {
+    failure = system_failure(ENAMETOOLONG);
+    return std::nullopt;
+  }
   Descriptor door = open_link();
-  const Meeting place(meeting);
-  if (!door.is_open() || bind(door.number(), place.get(), place.length) != 0 ||
-      listen(door.number(), kMostAtTheDoor) != 0) {
+  if (!door.is_open() || bind(door.number(), as_sockaddr(*address), sizeof(*address)) != 0) {
     failure = system_failure(errno);
     return std::nullopt;
   }
-  return Giver(std::move(door));
+  Giver giver(std::move(door), path);
+  if (listen(giver.door_.number(), kMostAtTheDoor) != 0) {
+    failure = system_failure(errno);
+    return std::nullopt;
+  }
+  return giver;
+}
+
+void Giver::leave() noexcept {
+  if (door_.is_open()) unlink(path_.c_str());
+}
+
+Giver& Giver::operator=(Giver&& other) noexcept {
+  if (this != &other) {
+    leave();
+    path_ = std::move(other.path_);
+    door_ = std::move(other.door_);
+    taker_ = std::move(other.taker_);
+  }
+  return *this;
+}
+
+Giver::~Giver() {
+  leave();
 }
 
 bool Giver::has_come(pid_t taker) noexcept {
@@ -153,10 +177,14 @@ bool Giver::give(std::span<const UdpSocket> sockets, Failure& failure) {
   return false;
 }
 
-std::optional<Taker> Taker::come(std::uint64_t meeting, pid_t giver, Failure& failure) {
+std::optional<Taker> Taker::come(const char* path, pid_t giver, Failure& failure) {
+  const std::optional<sockaddr_un> address = address_of(path);
+  if (!address.has_value()) {
+    failure = system_failure(ENAMETOOLONG);
+    return std::nullopt;
+  }
   Descriptor link = open_link();
-  const Meeting place(meeting);
-  if (!link.is_open() || connect(link.number(), place.get(), place.length) != 0) {
+  if (!link.is_open() || connect(link.number(), as_sockaddr(*address), sizeof(*address)) != 0) {
     failure = system_failure(errno);
     return std::nullopt;
   }

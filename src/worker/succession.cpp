@@ -6,6 +6,7 @@
 #include "influx/postgres/compat.h"
 #include "influx/postgres/error.h"
 #include "influx/postgres/report.h"
+#include "influx/postgres/temporary_file.h"
 #include "influx/postgres/transaction.h"
 #include "influx/transport/clock.h"
 #include "influx/worker/background_worker.h"
@@ -37,7 +38,7 @@ constexpr std::int64_t kStepNs = kNsPerSecond;
 constexpr std::int64_t kFirstPauseNs = 2 * kNsPerSecond;
 constexpr std::int64_t kLongestPauseNs = kLongestRestartTime * kNsPerSecond;
 
-/// Where strangers crowd the meeting.
+/// Where others crowd the meeting.
 constexpr int kMostAttempts = 100;
 constexpr std::int64_t kCrowdPauseNs = 50 * kNsPerMs;
 
@@ -48,10 +49,17 @@ void wait_for_gift(int descriptor) {
   ResetLatch(MyLatch);
 }
 
-std::optional<transport::Taker> come_to_meeting(std::uint64_t meeting, int giver) {
+/// The place at which a successor of that number meets the process before. Plain data.
+struct Meeting {
+  char path[64];
+};
+
+std::optional<transport::Taker> come_to_meeting(std::uint64_t succession, int giver) {
+  Meeting meeting{};
+  postgres::guard([&] { postgres::name_temporary_file(succession, meeting.path); });
   transport::Failure failure;
   for (int attempt = 1; attempt <= kMostAttempts && !shutdown_requested(); ++attempt) {
-    auto taker = transport::Taker::come(meeting, giver, failure);
+    auto taker = transport::Taker::come(meeting.path, giver, failure);
     if (taker.has_value() || failure.error_number != EAGAIN) return taker;
     postgres::guard(
         [] { wait_until(monotonic_ns() + kCrowdPauseNs, postgres::listener_wait_event()); });
@@ -74,15 +82,17 @@ bool Succession::may_begin() const noexcept {
 
 void Succession::begin(std::size_t excess) {
   LaunchArguments arguments = arguments_;
+  Meeting meeting{};
   std::optional<postgres::Error> failure;
   try {
     postgres::guard([&] {
       arguments.succession = random_token();
       arguments.table_made = table_made();
+      postgres::name_temporary_file(arguments.succession, meeting.path);
     });
     awaited_ = {arguments.succession, 0, excess};
     transport::Failure refusal;
-    giver_ = transport::Giver::meet(arguments.succession, refusal);
+    giver_ = transport::Giver::meet(meeting.path, refusal);
     if (!giver_.has_value()) throw postgres::Error(ERRCODE_SYSTEM_ERROR, refusal.reason);
     registration_.await_successor(awaited_);
     deadline_ns_ = monotonic_ns() + kPatienceNs;
@@ -164,6 +174,7 @@ bool Succession::hand_over(std::span<const transport::UdpSocket> sockets) {
     return false;
   }
   is_over_ = true;
+  giver_.reset();
   postgres::guard([&] {
     ereport(LOG, (errmsg("influx: process %d has taken over the listener", awaited_.pid)));
   });
@@ -171,11 +182,11 @@ bool Succession::hand_over(std::span<const transport::UdpSocket> sockets) {
 }
 
 void Succession::end() noexcept {
-  if (!is_over_) {
-    if (is_under_way()) let_go();
-  } else if (shutdown_requested()) {
-    kill(awaited_.pid, SIGTERM);
-  }
+  if (!is_over_ && is_under_way()) let_go();
+}
+
+void Succession::pass_on() const noexcept {
+  if (is_over_ && shutdown_requested()) kill(awaited_.pid, SIGTERM);
 }
 
 std::vector<transport::UdpSocket> await_sockets(const LaunchArguments& arguments,

@@ -46,6 +46,10 @@ void rescue(int, Datum worker) {
   reinterpret_cast<Worker*>(DatumGetPointer(worker))->rescue();
 }
 
+void pass_on(int, Datum worker) {
+  reinterpret_cast<Worker*>(DatumGetPointer(worker))->pass_on();
+}
+
 }  // namespace
 
 INFLUX_WORKER(WorkerMain) {
@@ -65,6 +69,7 @@ INFLUX_WORKER(WorkerMain) {
     influx::worker::take_overrides(arguments, lifecycle->registration(), true);
     worker = influx::postgres::make_in_context<Worker>(TopMemoryContext, arguments,
                                                        lifecycle->registration());
+    on_proc_exit(pass_on, PointerGetDatum(worker));
     before_shmem_exit(close_sockets, PointerGetDatum(worker));
     if (!lifecycle->is_heir()) {
       worker->listen();

@@ -9,8 +9,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstddef>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <iterator>
@@ -30,31 +28,41 @@ namespace {
 
 using Answer = Taker::Answer;
 
-/// A number that no other test uses, nor one that runs beside.
-std::uint64_t meeting() {
-  static std::uint64_t count = 0;
-  return (static_cast<std::uint64_t>(getpid()) << 20) + ++count;
+/// A place that no other test uses, nor one that runs beside.
+std::string meeting() {
+  static int count = 0;
+  return (std::filesystem::temp_directory_path() /
+          ("influx-unit-" + std::to_string(getpid()) + "-" + std::to_string(++count)))
+      .string();
 }
 
-Giver giver_at(std::uint64_t number) {
+Giver giver_at(const std::string& path) {
   Failure failure;
-  std::optional<Giver> giver = Giver::meet(number, failure);
+  std::optional<Giver> giver = Giver::meet(path.c_str(), failure);
   if (!giver) throw std::runtime_error(failure.reason);
   return std::move(*giver);
 }
 
-Taker taker_at(std::uint64_t number) {
+Taker taker_at(const std::string& path) {
   Failure failure;
-  std::optional<Taker> taker = Taker::come(number, getpid(), failure);
+  std::optional<Taker> taker = Taker::come(path.c_str(), getpid(), failure);
   if (!taker) throw std::runtime_error(failure.reason);
   return std::move(*taker);
 }
 
+/// The address of a path, without the code under test.
+sockaddr_un address_of(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  return address;
+}
+
 /// Both sides, which have met.
 struct Pair {
-  std::uint64_t number = meeting();
-  Giver giver = giver_at(number);
-  Taker taker = taker_at(number);
+  std::string path = meeting();
+  Giver giver = giver_at(path);
+  Taker taker = taker_at(path);
 
   Pair() {
     if (!giver.has_come(getpid())) throw std::runtime_error("did not come");
@@ -78,20 +86,6 @@ std::vector<std::string> received(Inbox& inbox, const std::vector<UdpSocket>& so
     texts.emplace_back(datagram.payload);
   inbox.release();
   return texts;
-}
-
-/// A link to a meeting without the code under test.
-int stranger_at(std::uint64_t number) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const int written = std::snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1,
-                                    "influx-%016llx", static_cast<unsigned long long>(number));
-  const int link = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0);
-  const auto length =
-      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + static_cast<unsigned>(written));
-  if (connect(link, reinterpret_cast<const sockaddr*>(&address), length) == 0) return link;
-  close(link);
-  return -1;
 }
 
 TEST(Handover, GivesSocketsWithWhatWaitsInThem) {
@@ -167,38 +161,38 @@ TEST(Handover, CountsDropsOnce) {
 }
 
 TEST(Handover, ComesOnlyWhereTheExpectedProcessWaits) {
-  const std::uint64_t number = meeting();
+  const std::string path = meeting();
   Failure failure;
-  EXPECT_FALSE(Taker::come(number, getpid(), failure).has_value());
-  EXPECT_EQ(failure.error_number, ECONNREFUSED);
-  const Giver giver = giver_at(number);
-  EXPECT_FALSE(Taker::come(number, getppid(), failure).has_value());
+  EXPECT_FALSE(Taker::come(path.c_str(), getpid(), failure).has_value());
+  EXPECT_EQ(failure.error_number, ENOENT);
+  const Giver giver = giver_at(path);
+  EXPECT_FALSE(Taker::come(path.c_str(), getppid(), failure).has_value());
   EXPECT_EQ(failure.error_number, EPERM);
 }
 
 TEST(Handover, LetsInTheExpectedProcessOnly) {
-  const std::uint64_t number = meeting();
-  Giver giver = giver_at(number);
-  const Taker stranger = taker_at(number);
+  const std::string path = meeting();
+  Giver giver = giver_at(path);
+  const Taker stranger = taker_at(path);
   EXPECT_FALSE(giver.has_come(getppid()));
   // It was sent away, and does not come back by being expected later.
   char byte = 0;
   EXPECT_EQ(recv(stranger.descriptor(), &byte, 1, MSG_DONTWAIT), 0);
   EXPECT_FALSE(giver.has_come(getpid()));
-  const Taker taker = taker_at(number);
+  const Taker taker = taker_at(path);
   EXPECT_TRUE(giver.has_come(getpid()));
 }
 
 /// A real other process, which the kernel tells from this one.
 TEST(Handover, GivesToAnotherProcess) {
-  const std::uint64_t number = meeting();
-  Giver giver = giver_at(number);
+  const std::string path = meeting();
+  Giver giver = giver_at(path);
   std::vector<UdpSocket> sockets = bound_sockets(1);
   const pid_t parent = getpid();
   const pid_t child = fork();
   if (child == 0) {
     Failure failure;
-    std::optional<Taker> taker = Taker::come(number, parent, failure);
+    std::optional<Taker> taker = Taker::come(path.c_str(), parent, failure);
     std::vector<UdpSocket> taken;
     if (!taker) _exit(1);
     while (taker->take(taken) == Answer::kNone)
@@ -264,18 +258,13 @@ TEST(Handover, TakesAllOrNothing) {
 
 /// What is no UDP socket, or comes in another form, is closed.
 TEST(Handover, RefusesWhatIsNoGift) {
-  const std::uint64_t number = meeting();
+  const std::string path = meeting();
   const int door = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const int written = std::snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1,
-                                    "influx-%016llx", static_cast<unsigned long long>(number));
-  const auto length =
-      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + static_cast<unsigned>(written));
-  ASSERT_EQ(bind(door, reinterpret_cast<const sockaddr*>(&address), length), 0);
+  const sockaddr_un address = address_of(path);
+  ASSERT_EQ(bind(door, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
   ASSERT_EQ(listen(door, 4), 0);
   for (const std::string& text : {std::string("hello"), std::string(4096, '\0')}) {
-    Taker taker = taker_at(number);
+    Taker taker = taker_at(path);
     const int link = accept(door, nullptr, nullptr);
     const std::size_t before = open_files();
     const int given = STDIN_FILENO;
@@ -298,6 +287,7 @@ TEST(Handover, RefusesWhatIsNoGift) {
     close(link);
   }
   close(door);
+  unlink(path.c_str());
 }
 
 TEST(Handover, AdoptsUdpSocketsOnly) {
@@ -306,19 +296,43 @@ TEST(Handover, AdoptsUdpSocketsOnly) {
   EXPECT_FALSE(UdpSocket::adopt(-1, 0).has_value());
 }
 
+TEST(Handover, LeavesNothingBehind) {
+  const std::string path = meeting();
+  Failure failure;
+  {
+    Giver giver = giver_at(path);
+    EXPECT_TRUE(std::filesystem::exists(path));
+    // Nobody else takes the place.
+    EXPECT_FALSE(Giver::meet(path.c_str(), failure).has_value());
+    EXPECT_EQ(failure.error_number, EADDRINUSE);
+    EXPECT_TRUE(std::filesystem::exists(path));
+    const Giver moved = std::move(giver);
+    EXPECT_TRUE(std::filesystem::exists(path));
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST(Handover, KnowsAPathThatIsTooLong) {
+  const std::string path(sizeof(sockaddr_un::sun_path), 'x');
+  Failure failure;
+  EXPECT_FALSE(Giver::meet(path.c_str(), failure).has_value());
+  EXPECT_EQ(failure.error_number, ENAMETOOLONG);
+  EXPECT_FALSE(Taker::come(path.c_str(), getpid(), failure).has_value());
+  EXPECT_EQ(failure.error_number, ENAMETOOLONG);
+}
+
 /// Who floods the door keeps the expected process out for as long as it does, and nothing else.
 TEST(Handover, OutlastsACrowd) {
-  const std::uint64_t number = meeting();
-  Giver giver = giver_at(number);
-  std::vector<Descriptor> crowd;
-  for (int link = stranger_at(number); link >= 0; link = stranger_at(number))
-    crowd.emplace_back(link);
-  ASSERT_GT(crowd.size(), 1u);
+  const std::string path = meeting();
+  Giver giver = giver_at(path);
   Failure failure;
-  EXPECT_FALSE(Taker::come(number, getpid(), failure).has_value());
+  std::vector<Taker> crowd;
+  while (auto stranger = Taker::come(path.c_str(), getpid(), failure))
+    crowd.push_back(std::move(*stranger));
+  ASSERT_GT(crowd.size(), 1u);
   EXPECT_EQ(failure.error_number, EAGAIN);
   // All of them are looked at, a few at a time.
-  while (!Taker::come(number, getpid(), failure).has_value())
+  while (!Taker::come(path.c_str(), getpid(), failure).has_value())
     EXPECT_FALSE(giver.has_come(getppid()));
 }
 

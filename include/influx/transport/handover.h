@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -13,9 +14,9 @@
 namespace influx::transport {
 
 // How a process gives its UDP sockets to another one of the same user, with all that waits in them.
-// They meet at an address that has no place in the file system, named by a random number. Others of
-// the machine may come there too; so each side asks the kernel who the other one is, and talks to
-// the process only that it expects.
+// They meet at a socket in the file system, in a directory that others should not be able to reach.
+// Nor are they trusted to: each side asks the kernel who the other one is, and talks to the process
+// only that it expects.
 
 /// A descriptor that is closed with the object. Movable, not copyable.
 class Descriptor {
@@ -35,15 +36,18 @@ class Descriptor {
   int number_;
 };
 
-/// The side that gives. Nothing of it blocks.
+/// The side that gives. Nothing of it blocks. The meeting is over with the object.
 class Giver {
  public:
   /// The most sockets that can be given.
   static constexpr std::size_t kMostSockets = 64;
 
-  /// Waits at the meeting of that number from now on. Nothing, and `failure` filled, where the
-  /// system refuses.
-  static std::optional<Giver> meet(std::uint64_t meeting, Failure& failure);
+  /// Waits at `path` from now on, where nothing is yet. Nothing, and `failure` filled, where the
+  /// system refuses, or the path is too long.
+  static std::optional<Giver> meet(const char* path, Failure& failure);
+  Giver(Giver&& other) noexcept = default;
+  Giver& operator=(Giver&& other) noexcept;
+  ~Giver();
 
   /// Whether process `taker` has come. Sends away whoever else has, a few at a time.
   bool has_come(pid_t taker) noexcept;
@@ -57,9 +61,12 @@ class Giver {
   bool give(std::span<const UdpSocket> sockets, Failure& failure);
 
  private:
-  explicit Giver(Descriptor door) noexcept : door_(std::move(door)) {}
+  Giver(Descriptor door, std::string path) noexcept
+      : path_(std::move(path)), door_(std::move(door)) {}
+  void leave() noexcept;
 
-  Descriptor door_;
+  std::string path_;
+  Descriptor door_;  ///< open as long as there is something at the path
   Descriptor taker_;
 };
 
@@ -72,10 +79,10 @@ class Taker {
     kRefused,  ///< the other side is gone, or has sent something else
   };
 
-  /// Comes to the meeting of that number, where process `giver` waits. Nothing, and `failure`
+  /// Comes to `path`, where process `giver` waits. Nothing, and `failure`
   /// filled, where nobody or somebody else does; with EAGAIN, where too many have come, and it may
   /// be tried again.
-  static std::optional<Taker> come(std::uint64_t meeting, pid_t giver, Failure& failure);
+  static std::optional<Taker> come(const char* path, pid_t giver, Failure& failure);
 
   /// Can be read from when there is an answer.
   int descriptor() const noexcept { return link_.number(); }

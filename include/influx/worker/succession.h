@@ -42,9 +42,11 @@ class Succession {
   /// been reset. REQUIRES: is_ready(), and all is published.
   bool hand_over(std::span<const transport::UdpSocket> sockets);
 
-  /// This process ends: so does a successor that has not taken over; and one that has, where the
-  /// process that it has followed was told to end too late.
+  /// This process ends, and with it a successor that has not taken over.
   void end() noexcept;
+  /// Tells a successor that has taken over to end, where this process was told to since: who has
+  /// read its number before may not have known of the other one. The last thing that it does.
+  void pass_on() const noexcept;
 
  private:
   void let_go() noexcept;

@@ -43,6 +43,9 @@ class Worker {
   /// Closes the sockets. Called when the process exits, after leave() and before its registration
   /// ends: by then nothing of it takes datagrams that are another listener's.
   void close() noexcept;
+  /// Called last of all, when the server has let go of the process: a request to end that has come
+  /// after another process has taken over is passed on to it.
+  void pass_on() const noexcept { succession_.pass_on(); }
 
  private:
   void loop();
