@@ -14,7 +14,9 @@ readonly tree
 # shellcheck disable=SC2034  # for the scripts that read this file
 readonly build_packages=("postgresql-$pg_major" "postgresql-server-dev-$pg_major" g++ make netbase)
 
-# Programs that the TAP tests send with.
+# What the TAP tests are made with, and programs that they send with.
+# shellcheck disable=SC2034
+readonly tap_packages=(perl libipc-run-perl libdbd-pg-perl)
 # shellcheck disable=SC2034
 readonly sender_packages=(collectd-core netcat-openbsd socat python3-influxdb
   libinfluxdb-lineprotocol-perl)

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $supervised = "shared_preload_libraries = 'influx'\ninflux.databases = 'postgres'\n";
-my $primary = PostgreSQL::Test::Cluster->new('primary');
+my $primary = InfluxNode->new('primary');
 $primary->init(allows_streaming => 1, extra => [ '--encoding=UTF8', '--locale=C' ]);
 $primary->append_conf('postgresql.conf', "max_worker_processes = 16\ninflux.databases = 'postgres'\n");
 $primary->start;

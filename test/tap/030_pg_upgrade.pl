@@ -31,7 +31,7 @@ wait_for_value($old, $refused, 'no field', 'and keeps a line that it refuses');
 my $entry = $old->safe_psql('postgres', 'SELECT * FROM influx_listeners');
 $old->stop;
 
-my $new = PostgreSQL::Test::Cluster->new('new');
+my $new = InfluxNode->new('new');
 $new->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
 $new->append_conf('postgresql.conf', "log_statement = none\nmax_worker_processes = 16\n$supervised");
 my ($programs) = run_command([ 'pg_config', '--bindir' ]);

@@ -12,6 +12,7 @@ use POSIX  ();
 use Socket qw(SOCK_DGRAM);
 use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
 
+use InfluxNode;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -52,7 +53,7 @@ sub poll_until
 sub new_node
 {
 	my ($name, $settings, @initdb) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $node = InfluxNode->new($name);
 	$node->init(extra => [ '--encoding=UTF8', '--locale=C', @initdb ]);
 	$node->append_conf('postgresql.conf', "log_statement = none\nmax_worker_processes = 16\ninflux.rejects = log\n");
 	$node->append_conf('postgresql.conf', $settings) if defined $settings;
