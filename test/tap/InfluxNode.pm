@@ -10,9 +10,10 @@ use Digest::MD5   qw(md5_hex);
 use Fcntl       qw(:flock);
 use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
 
-use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
-use Test::More;
+# Nothing is imported that would hide a method of the class below.
+use PostgreSQL::Test::Cluster ();
+use PostgreSQL::Test::Utils   ();
+use Test::More                ();
 
 our @ISA = ('PostgreSQL::Test::Cluster');
 
@@ -49,7 +50,7 @@ sub copy_template
 	if (!-e "$template.made")
 	{
 		$system_or_bail->(map { $_ eq $data_dir ? $template : $_ } @command);
-		append_to_file("$template.made", '');
+		PostgreSQL::Test::Utils::append_to_file("$template.made", '');
 	}
 	close $lock;
 	return $system_or_bail->('cp', '-RPp', $template, $data_dir);
@@ -134,8 +135,8 @@ sub poll_query_until
 		}
 		if (clock_gettime(CLOCK_MONOTONIC) > $deadline)
 		{
-			diag "poll_query_until timed out executing this query:\n$query\nexpecting this output:\n$expected\n"
-			  . "last actual query output:\n" . ($result // '') . "\nwith this error:\n" . ($error // '');
+			Test::More::diag("poll_query_until timed out executing this query:\n$query\nexpecting this output:\n$expected\n"
+			  . "last actual query output:\n" . ($result // '') . "\nwith this error:\n" . ($error // ''));
 			$connection->disconnect if defined $connection;
 			return 0;
 		}
