@@ -6,10 +6,17 @@
 
 #include <cstdlib>
 
+#ifdef __SANITIZE_ADDRESS__
+// Of <sanitizer/allocator_interface.h>, which not every compiler brings along.
+extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
+#endif
+
 namespace influx::postgres {
 
 std::size_t memory_in_use() noexcept {
-#ifdef __GLIBC__
+#if defined(__SANITIZE_ADDRESS__)
+  return __sanitizer_get_current_allocated_bytes();  // it stands in for the C library
+#elif defined(__GLIBC__)
   const struct mallinfo2 info = mallinfo2();
   // The second part is of blocks so large that each has a mapping of its own.
   return info.uordblks + info.hblkhd;

@@ -6,7 +6,6 @@
 #include <fmgr.h>
 
 #include <stdlib.h>
-#include <string.h>
 
 PG_MODULE_MAGIC;
 
@@ -15,8 +14,8 @@ PG_FUNCTION_INFO_V1(leak);
 Datum leak(PG_FUNCTION_ARGS) {
   const TriggerData* call = (const TriggerData*)fcinfo->context;
   const size_t size = (size_t)atoi(call->tg_trigger->tgargs[0]) << 20;
-  void* kept = malloc(size);
+  volatile char* kept = malloc(size);
   if (kept == NULL) elog(ERROR, "no memory to be kept");
-  memset(kept, 1, size);
+  for (size_t i = 0; i < size; i += 1024) kept[i] = 1;
   return PointerGetDatum(call->tg_trigtuple);
 }
