@@ -366,6 +366,8 @@ void Ingestor::clear() {
   extender_.forget_promises();
   origins_.clear();
   resumed_.clear();
+  kept_room_.clear();
+  kept_bytes_ = 0;
   insist_ = false;
   pending_ = 0;
   looked_up_ = 0;

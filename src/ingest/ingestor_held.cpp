@@ -92,12 +92,25 @@ std::size_t Ingestor::most_pending() noexcept {
 }
 
 /// Whether there is room for so many more bytes of lines of a table. One table leaves room for
-/// others: it has as much as is left beside it, and so half of all at most.
+/// others: it has as much as is left beside it, and so half of all at most; and what was kept for
+/// lines of it that have waited before.
 bool Ingestor::has_room_to_hold(std::string_view measurement, std::size_t bytes) noexcept {
   const HeldLines::Queue* queue = held_.find(measurement);
-  const std::size_t taken = held_bytes();
-  return taken + bytes <= most_pending() &&
+  const auto kept = kept_room_.find(measurement);
+  const std::size_t own = kept == kept_room_.end() ? 0 : kept->second;
+  const std::size_t taken = held_bytes() - own;
+  if (taken + bytes > most_pending()) return false;
+  return bytes <= own ||
          (queue == nullptr ? 0 : queue->bytes()) + bytes <= most_pending() - taken - bytes;
+}
+
+/// So many bytes of lines of a table wait now that the room may have been kept for.
+void Ingestor::use_kept_room(std::string_view measurement, std::size_t bytes) noexcept {
+  const auto kept = kept_room_.find(measurement);
+  if (kept == kept_room_.end()) return;
+  const std::size_t used = std::min(bytes, kept->second);
+  kept->second -= used;
+  kept_bytes_ -= used;
 }
 
 /// Keeps a line of a table that is held, or refuses it.
@@ -106,7 +119,8 @@ void Ingestor::hold_line(std::string_view measurement, const Line& line) {
   const HeldLines::Queue& queue = *held_.find(measurement);
   if (has_room_to_hold(measurement, line.text.size())) {
     try {
-      return held_.add(measurement, line, origins_[line.origin]);
+      held_.add(measurement, line, origins_[line.origin]);
+      return use_kept_room(measurement, line.text.size());
     } catch (const std::bad_alloc&) {
       refusal.sqlstate = ERRCODE_OUT_OF_MEMORY;
       refusal.message = "the table takes no lines now, and there is no memory for more to wait";
@@ -138,6 +152,7 @@ void Ingestor::hold(const std::string& measurement, const std::vector<Line>& lin
     if (std::exchange(last, line.origin) != line.origin) ++origins;
   }
   held_.reserve(measurement, count, bytes, origins);
+  use_kept_room(measurement, bytes);
   // What was reserved counts as taken already.
   for (std::size_t i = 0; i < count; ++i)
     held_.add(measurement, lines[i], origins_[lines[i].origin]);
@@ -190,8 +205,13 @@ void Ingestor::resume_held() {
 bool Ingestor::resume(HeldLines& from, const std::string& measurement) {
   const std::size_t count = from.find(measurement)->size();
   if (!make_room(count, count)) return false;
+  std::size_t& kept = kept_room_[measurement];
   HeldLines::Queue& queue = resumed_.emplace_back(Resumed{measurement, {}}).lines;
   queue = from.release(measurement);
+  if (&from == &held_) {
+    kept += queue.bytes();
+    kept_bytes_ += queue.bytes();
+  }
   lines_ -= queue.size();
   mapping_.resumed = queue.size();
   queue.for_each([&](const Line& line, const Origin& origin) {

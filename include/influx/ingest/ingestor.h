@@ -1,6 +1,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 
 #include "influx/ingest/batch_writer.h"
 #include "influx/ingest/ddl_ration.h"
@@ -183,11 +184,12 @@ class Ingestor : private UnwrittenRows {
   static std::int64_t next_pause_ns(bool is_lock, int attempts);
   static std::size_t most_pending() noexcept;
   std::size_t held_bytes() const noexcept {
-    return held_.bytes() + unextended_.bytes() + ration_.bytes();
+    return held_.bytes() + unextended_.bytes() + ration_.bytes() + kept_bytes_;
   }
   int attempts_at(std::string_view measurement) const noexcept;
   void hold_table(std::string_view measurement, const postgres::Error* reason);
   bool has_room_to_hold(std::string_view measurement, std::size_t bytes) noexcept;
+  void use_kept_room(std::string_view measurement, std::size_t bytes) noexcept;
   void hold_line(std::string_view measurement, const Line& line);
   void put_aside_with_table(const Line& line, std::string_view measurement,
                             const postgres::Error* reason);
@@ -270,6 +272,10 @@ class Ingestor : private UnwrittenRows {
   HeldLines unextended_;  ///< their table or columns cannot be made yet: only those that need them
   DdlRation ration_;
   std::deque<Resumed> resumed_;
+  /// Bytes of lines of held_ that were taken into the batch, by measurement. Until the batch ends
+  /// the room stays theirs: lines that have waited are not refused for want of it.
+  std::map<std::string, std::size_t, std::less<>> kept_room_;
+  std::size_t kept_bytes_ = 0;       ///< the sum of these
   std::int64_t slice_begun_ns_ = 0;  ///< when store() began to make tables and columns; 0 for not
   std::int64_t patient_ns_ = 0;      ///< no attempt waits for long for a lock before
   std::int64_t next_slice_ns_ = 0;   ///< those that wait are not tried again before
