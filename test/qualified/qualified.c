@@ -557,12 +557,16 @@ is_of_module(void)
 	return false;
 }
 
+/* Writes one line, whatever the text has. */
 static void
 report(const char *kind, const char *text)
 {
-	char	   *line = psprintf("%s\t%s\n", kind, text);
+	char	   *line = psprintf("%s\t%s", kind, text + strspn(text, " \t\n"));
 	int			file = open(report_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 
+	for (char *at = strchr(line, '\n'); at != NULL; at = strchr(at, '\n'))
+		*at = ' ';
+	line = psprintf("%s\n", line);
 	if (file < 0 || write(file, line, strlen(line)) != (ssize_t) strlen(line))
 		ereport(PANIC, (errmsg("could not write \"%s\": %m", report_file)));
 	close(file);

@@ -61,7 +61,7 @@ class Giver {
   bool give(std::span<const UdpSocket> sockets, Failure& failure);
 
  private:
-  Giver(Descriptor door, std::string path) noexcept
+  Giver(Descriptor&& door, std::string&& path) noexcept
       : path_(std::move(path)), door_(std::move(door)) {}
   void leave() noexcept;
 
