@@ -58,11 +58,25 @@ sub copy_template
 
 # --- SQL ------------------------------------------------------------------------------------------
 
-# Whether psql would give the text to the server as it is, and as one query.
+# Whether psql would give the text to the server as it is, a statement at a time.
 sub is_plain
 {
 	my ($database, $sql) = @_;
-	return $database =~ /^\w+$/ && $sql !~ /[^\x01-\x7f]|\\|;.*\S|(?<!:):['"A-Za-z_]|^\s*COPY\b/si;
+	return $database =~ /^\w+$/ && $sql !~ /[^\x01-\x7f]|\\|(?<!:):['"A-Za-z_]|\bCOPY\b|\bBEGIN\s+ATOMIC\b/i;
+}
+
+# The statements of a plain text, as psql divides it.
+sub statements
+{
+	my ($sql) = @_;
+	my @statements = ('');
+	my $piece = qr/'(?:[^']|'')*' | "(?:[^"]|"")*" | (\$(?:[A-Za-z_]\w*)?\$).*?\g{-1} | --[^\n]* | \/\*.*?\*\/ | ; | ./sx;
+	while ($sql =~ /\G$piece/g)
+	{
+		if ($& eq ';') { push @statements, ''; }
+		elsif ($& !~ /^(?:--|\/\*)/) { $statements[-1] .= $&; }
+	}
+	return grep { /\S/ } @statements;
 }
 
 # A connection, or nothing; then $@ says why.
@@ -76,13 +90,22 @@ sub dial
 	};
 }
 
-# The answer in the form of psql -At. Dies with what the server raises.
+# The answers to all statements, in the form of psql -At. Dies with what the server raises.
 sub answer
+{
+	my ($connection, $sql) = @_;
+	my $text = join "\n", map { answer_to_one($connection, $_) } statements($sql);
+	chomp $text;
+	return $text;
+}
+
+# Nothing where there are no rows.
+sub answer_to_one
 {
 	my ($connection, $sql) = @_;
 	my $statement = $connection->prepare($sql, { pg_direct => 1, pg_server_prepare => 0 });
 	$statement->execute;
-	return '' unless $statement->{NUM_OF_FIELDS};
+	return unless $statement->{NUM_OF_FIELDS};
 	my @is_binary = map { $_ eq 'bytea' } @{ $statement->{pg_type} };
 	my @lines;
 	while (my $row = $statement->fetchrow_arrayref)
@@ -94,9 +117,7 @@ sub answer
 		}
 		push @lines, join '|', @values;
 	}
-	my $text = join "\n", @lines;
-	chomp $text;
-	return $text;
+	return @lines;
 }
 
 # As that of PostgreSQL::Test::Cluster.
