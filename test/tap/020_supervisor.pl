@@ -79,10 +79,12 @@ all_listen('inserted');
 stores('inserted');
 is(sql("SELECT usename FROM pg_stat_activity WHERE pid = " . (pids_on($two))[0]), 'role_two', 'a listener is of its role');
 is(sql("SELECT usesuper FROM pg_user WHERE usename = 'role_two'"), 'f', 'which is no superuser');
-is(sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'influx supervisor' AND (xact_start IS NOT NULL OR backend_xmin IS NOT NULL)"),
+# One that begins, as for the database that is not there again and again, has one for a moment.
+wait_for_value($node,
+	"SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'influx supervisor' AND (xact_start IS NOT NULL OR backend_xmin IS NOT NULL)",
 	'0', 'an idle supervisor has no transaction and no snapshot');
-like(log_since($node, 0), qr/FATAL:  database "not there" does not exist/, 'a database that is not there is told');
-like(log_since($node, 0), qr/supervisor of database "not there" is started again in 1 s/, 'and when it is tried again');
+wait_for_log($node, qr/FATAL:  database "not there" does not exist/, 0, 'a database that is not there is told');
+wait_for_log($node, qr/supervisor of database "not there" is started again in 1 s/, 0, 'and when it is tried again');
 
 $node->restart;
 all_listen('restarted');
